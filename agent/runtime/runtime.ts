@@ -8,6 +8,9 @@
  */
 
 import type { Credential } from '../core/credentials.ts';
+import type { PresentLayers, RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
+
+export type { ContainerState, ImageFilesystem, PresentLayers, RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
 
 export type RuntimeKind = 'docker' | 'containerd' | 'cri';
 
@@ -38,45 +41,6 @@ export interface RuntimeInfo {
   /** A path on the image filesystem as the runtime sees it, where it says so. */
   readonly imageRoot: string | undefined;
   readonly capabilities: RuntimeCapabilities;
-}
-
-export interface RuntimeImage {
-  /** The image id: the config digest, `sha256:…`. */
-  readonly id: string;
-  /** Every tag that names it: `docker.io/library/busybox:1`. */
-  readonly tags: readonly string[];
-  /** Every digest that names it: `docker.io/library/busybox@sha256:…`. */
-  readonly digests: readonly string[];
-  /** Bytes as the runtime says them: compressed on CRI, unpacked on Docker. Nominal, layers shared with others included. */
-  readonly sizeBytes: number;
-  readonly pinned: boolean;
-  /**
-   * False when a part is known to be missing (containerd: config, manifest or snapshot chain): the image counts as
-   * absent and is repaired by pulling it again. Always true where the runtime cannot tell.
-   */
-  readonly whole: boolean;
-}
-
-export type ContainerState = 'created' | 'running' | 'exited' | 'unknown';
-
-export interface RuntimeContainer {
-  readonly id: string;
-  readonly state: ContainerState;
-  /** The image's id where the runtime says it; else undefined. */
-  readonly imageId: string | undefined;
-  /** The name that the container was created from, normalised; undefined where it is no reference. */
-  readonly imageName: string | undefined;
-  /** Epoch milliseconds. */
-  readonly createdAt: number | undefined;
-}
-
-/**
- * Unpacked layers by chain id and compressed blobs by digest, both `sha256:…`. Docker knows no blobs.
- * Chain ids as the OCI image specification defines them (core/layers.ts).
- */
-export interface PresentLayers {
-  readonly chainIds: ReadonlySet<string>;
-  readonly blobs: ReadonlySet<string>;
 }
 
 /** What a registry's manifest said of the image, so that an adapter can tell whose bytes are whose. */
@@ -114,16 +78,6 @@ export interface PullResult {
 export type RuntimeEvent =
   | { readonly kind: 'container'; readonly action: 'create' | 'start' | 'exit' | 'delete'; readonly containerId: string }
   | { readonly kind: 'image'; readonly action: 'add' | 'remove'; readonly name: string };
-
-export interface ImageFilesystem {
-  /** The path that was asked. */
-  readonly mountpoint: string;
-  readonly sizeBytes: number;
-  /** Free to an unprivileged user, as `df` shows it. */
-  readonly availBytes: number;
-  readonly files: number;
-  readonly filesFree: number;
-}
 
 export interface Runtime {
   /** Asks the runtime who it is; also the liveness probe. */

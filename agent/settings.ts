@@ -1,0 +1,20 @@
+/** The parsed command line and environment: where things are. What to do is the configuration's (config/configuration.ts). */
+
+import type { Labels } from './core/label-selector.ts';
+import type { RuntimeKind } from './runtime/runtime.ts';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+export interface Settings {
+  readonly configFile: string;
+  /** From `--label` and STEVEDORE_LABELS; they win over the file's. */
+  readonly labels: Labels;
+  readonly labelsFile: string | undefined;
+  readonly nodeName: string;
+  readonly runtime: RuntimeKind | 'auto';
+  /** `unix:///run/containerd/containerd.sock`; undefined: look at the usual places. */
+  readonly endpoint: string | undefined;
+  readonly stateDir: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly logLevel: LogLevel;
+}
