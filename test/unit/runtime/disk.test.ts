@@ -1,0 +1,77 @@
+import { execFileSync } from 'node:child_process';
+
+import { describe, expect, it } from 'vitest';
+
+import { bytesAboveWatermark, usedRatio, type Watermark, wouldCross } from '../../../agent/core/watermark.ts';
+import { readImageFilesystem } from '../../../agent/runtime/disk.ts';
+import type { ImageFilesystem } from '../../../agent/runtime/runtime.ts';
+
+function filesystem(sizeBytes: number, availBytes: number): ImageFilesystem {
+  return { mountpoint: '/images', sizeBytes, availBytes, files: 1000, filesFree: 500 };
+}
+
+describe('readImageFilesystem', () => {
+  it('gives the size, space and inodes that df prints for the same path', async () => {
+    const [size, itotal, ifree] = execFileSync('df', ['-B1', '--output=size,itotal,iavail', '/'], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .at(-1)
+      ?.trim()
+      .split(/\s+/)
+      .map(Number) as [number, number, number];
+
+    const seen = await readImageFilesystem('/');
+
+    expect(seen.mountpoint).toBe('/');
+    expect(seen.sizeBytes).toBe(size);
+    expect(seen.files).toBe(itotal);
+    expect(Math.abs(seen.filesFree - ifree)).toBeLessThan(itotal / 100 + 1000);
+    expect(seen.availBytes).toBeGreaterThan(0);
+    expect(seen.availBytes).toBeLessThanOrEqual(size);
+  });
+
+  it('rejects with the cause when the path is not there', async () => {
+    await expect(readImageFilesystem('/no/such/place')).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('usedRatio', () => {
+  it.each([
+    ['half full', filesystem(1000, 500), 0.5],
+    ['reserved blocks count as used, as for the kubelet', filesystem(1000, 150), 0.85],
+    ['full', filesystem(1000, 0), 1],
+    ['a filesystem without a size', filesystem(0, 0), 0],
+  ])('%s', (_, fs, ratio) => {
+    expect(usedRatio(fs)).toBeCloseTo(ratio, 12);
+  });
+});
+
+const used75: Watermark = { kind: 'used', ratio: 0.75 };
+const used90: Watermark = { kind: 'used', ratio: 0.9 };
+const free200: Watermark = { kind: 'free', bytes: 200 };
+
+describe('bytesAboveWatermark', () => {
+  it.each([
+    ['below the mark', filesystem(1000, 400), used75, 0],
+    ['exactly at the mark', filesystem(1000, 250), used75, 0],
+    ['above it', filesystem(1000, 100), used75, 150],
+    ['at a mark that is no binary fraction', filesystem(1000, 100), used90, 0],
+    ['enough free space', filesystem(1000, 200), free200, 0],
+    ['too little free space', filesystem(1000, 150), free200, 50],
+  ])('%s', (_, fs, mark, bytes) => {
+    expect(bytesAboveWatermark(fs, mark)).toBe(bytes);
+  });
+});
+
+describe('wouldCross', () => {
+  it.each([
+    ['stays below', filesystem(1000, 400), used75, 100, false],
+    ['lands exactly on the mark', filesystem(1000, 400), used75, 150, false],
+    ['one byte over', filesystem(1000, 400), used75, 151, true],
+    ['already above, nothing needed', filesystem(1000, 100), used75, 0, true],
+    ['free space would fall short', filesystem(1000, 400), free200, 201, true],
+    ['free space suffices', filesystem(1000, 400), free200, 200, false],
+  ])('%s', (_, fs, mark, need, crosses) => {
+    expect(wouldCross(fs, mark, need)).toBe(crosses);
+  });
+});
