@@ -1,0 +1,279 @@
+/**
+ * A container runtime in memory, for tests of whatever drives the port. It keeps the port's contract (the contract suite runs on it) and
+ * behaves like the runtime that `like` names where they differ: what survives an abort, what refuses to be removed, what is reported.
+ *
+ * Without `faults.bytesPerSecond` and `unpackMs` nothing waits for a timer, so that it suits fake time. Tests drive it through
+ * `registry` and the control methods below the port's own.
+ */
+
+import { Failure } from '../../agent/core/failure.ts';
+import { normaliseReference, parseReference, repositoryName, storedName } from '../../agent/core/image-reference.ts';
+import type * as port from '../../agent/runtime/runtime.ts';
+import { FakeContainers } from './fake-containers.ts';
+import { fakeImage } from './fake-image.ts';
+import type { FakeImage, FakeImageSpec } from './fake-image.ts';
+import { fakeKinds } from './fake-kinds.ts';
+import { FakePuller } from './fake-puller.ts';
+import { FakeRegistryContent } from './fake-registry-content.ts';
+import { FakeStore } from './fake-store.ts';
+import { Pulse } from './pulse.ts';
+
+export type FakeMethod = Exclude<keyof port.Runtime, 'close'>;
+
+export interface FakeCall {
+  readonly method: FakeMethod;
+  /** Reference, name or image id, where the method takes one. */
+  readonly target: string | undefined;
+  /** By the test's clock, epoch ms. */
+  readonly at: number;
+}
+
+export interface FakeRuntimeOptions {
+  readonly like?: port.RuntimeKind;
+  readonly platform?: string;
+  readonly registry?: FakeRegistryContent;
+  /** Time that each layer takes to unpack, with a sign of progress ten times a second; 0: at once. */
+  readonly unpackMs?: number;
+}
+
+export class FakeRuntime implements port.Runtime {
+  readonly registry: FakeRegistryContent;
+  readonly calls: FakeCall[] = [];
+  readonly kind: port.RuntimeKind;
+  readonly #store: FakeStore;
+  readonly #puller: FakePuller;
+  readonly #pulse = new Pulse();
+  readonly #containers = new FakeContainers((event) => this.#emit(event));
+  /** Methods that do not answer until their signal fires. */
+  readonly hanging = new Set<FakeMethod>();
+  readonly #watchers = new Set<port.RuntimeEvent[]>();
+  readonly #failures: {
+    readonly method: FakeMethod;
+    readonly target: string | undefined;
+    readonly failure: Failure;
+  }[] = [];
+  #away = false;
+  /** How often it went away: what began in an earlier life does not end in a later one. */
+  #departures = 0;
+  #lastContainer = 0;
+
+  constructor(options: FakeRuntimeOptions = {}) {
+    this.kind = options.like ?? 'containerd';
+    this.registry = options.registry ?? new FakeRegistryContent();
+    this.#store = new FakeStore(fakeKinds[this.kind].store);
+    this.#puller = new FakePuller(this.#store, this.registry, this.#pulse, {
+      platform: options.platform ?? 'linux/amd64',
+      unpackMs: options.unpackMs ?? 0,
+      resumes: fakeKinds[this.kind].capabilities.resume,
+      reportsProgress: fakeKinds[this.kind].capabilities.progress,
+    });
+  }
+
+  async info(signal: AbortSignal): Promise<port.RuntimeInfo> {
+    await this.#enter('info', undefined, signal);
+    const { info, capabilities } = fakeKinds[this.kind];
+    return { kind: this.kind, ...info, imageRoot: '/var/lib/fake', capabilities };
+  }
+
+  async listImages(signal: AbortSignal): Promise<readonly port.RuntimeImage[]> {
+    await this.#enter('listImages', undefined, signal);
+    return this.#store.listImages();
+  }
+
+  async listContainers(signal: AbortSignal): Promise<readonly port.RuntimeContainer[]> {
+    await this.#enter('listContainers', undefined, signal);
+    return this.#containers.list();
+  }
+
+  async listLayers(signal: AbortSignal): Promise<port.PresentLayers> {
+    await this.#enter('listLayers', undefined, signal);
+    return this.#store.listLayers();
+  }
+
+  async pull(request: port.PullRequest, signal: AbortSignal): Promise<port.PullResult> {
+    await this.#enter('pull', request.reference, signal);
+    const life = this.#departures;
+    const checkAlive = () => {
+      if (life !== this.#departures) throw unavailable();
+    };
+    const image = await this.#puller.pull(request, signal, checkAlive, (pulled) => {
+      const reference = parseReference(request.reference);
+      const digestName = `${repositoryName(reference)}@${pulled.manifestDigest}`;
+      this.#save(pulled, [...new Set([storedName(reference), digestName])]);
+    });
+    return { imageId: image.id };
+  }
+
+  async discardPartialPulls(keep: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    await this.#enter('discardPartialPulls', undefined, signal);
+    this.#puller.discard(keep);
+  }
+
+  async removeImage(imageId: string, signal: AbortSignal): Promise<'removed' | 'absent' | 'in_use'> {
+    await this.#enter('removeImage', imageId, signal);
+    if (!this.#store.has(imageId)) return 'absent';
+    if (fakeKinds[this.kind].refusesInUse && this.#containers.use(imageId)) return 'in_use';
+    this.#remove(imageId);
+    return 'removed';
+  }
+
+  async setPinned(name: string, pinned: boolean, signal: AbortSignal): Promise<void> {
+    await this.#enter('setPinned', name, signal);
+    if (!fakeKinds[this.kind].capabilities.pin) throw new Failure('runtime', `${this.kind} cannot pin`);
+    if (this.#store.find(name) === undefined) throw new Failure('not_found', `no image is named ${name}`);
+    this.#store.setPinned(name, pinned);
+  }
+
+  async addName(source: string, target: string, signal: AbortSignal): Promise<void> {
+    await this.#enter('addName', `${source} ${target}`, signal);
+    if (!fakeKinds[this.kind].capabilities.alias) throw new Failure('runtime', `${this.kind} cannot name an image`);
+    const image = this.#store.find(source);
+    if (image === undefined) throw new Failure('not_found', `no image is named ${source}`);
+    this.#save(image, [target]);
+  }
+
+  async *watch(signal: AbortSignal): AsyncIterable<port.RuntimeEvent> {
+    if (signal.aborted) return;
+    await this.#enter('watch', undefined, signal);
+    const life = this.#departures;
+    const events: port.RuntimeEvent[] = [];
+    if (fakeKinds[this.kind].capabilities.events) this.#watchers.add(events);
+    try {
+      while (!signal.aborted) {
+        const event = events.shift();
+        if (event !== undefined) yield event;
+        else if (life !== this.#departures) throw unavailable();
+        else await this.#pulse.wait(signal);
+      }
+    } finally {
+      this.#watchers.delete(events);
+    }
+  }
+
+  close(): void {}
+
+  /** Puts an image there without a pull, as if somebody had imported it. */
+  addImage(reference: string, spec: FakeImageSpec): FakeImage {
+    const name = storedName(parseReference(reference));
+    const image = this.registry.find(name) ?? fakeImage(name, spec);
+    this.#store.unpackAll(image);
+    this.#save(image, [name]);
+    return image;
+  }
+
+  /** Removes an image behind the agent's back, with all its names. */
+  vanish(reference: string): void {
+    this.#remove(this.#named(reference).id);
+  }
+
+  /** Takes a part of the image away, so that it is listed but not whole. */
+  damage(reference: string): void {
+    this.#store.damage(this.#named(reference));
+  }
+
+  /** The pull of this reference waits when that many bytes of its blobs are here (0: before anything is asked). */
+  holdPull(reference: string, atBytes = 0): void {
+    this.#puller.hold(storedName(parseReference(reference)), atBytes);
+  }
+
+  releasePull(reference: string): void {
+    this.#puller.release(storedName(parseReference(reference)));
+  }
+
+  /** Resolves when a pull of this reference waits at its hold. */
+  async held(reference: string, signal: AbortSignal): Promise<void> {
+    const name = storedName(parseReference(reference));
+    while (!this.#puller.isHeld(name) && !signal.aborted) await this.#pulse.wait(signal);
+    signal.throwIfAborted();
+  }
+
+  /** The next pull of this reference fails; call it again for the one after that. */
+  failPull(reference: string, failure: Failure): void {
+    this.failNext('pull', failure, storedName(parseReference(reference)));
+  }
+
+  failNext(method: FakeMethod, failure: Failure, target?: string): void {
+    this.#failures.push({ method, target, failure });
+  }
+
+  /** References being pulled now. */
+  get pulling(): string[] {
+    return this.#puller.pulling;
+  }
+
+  /** References whose partial pulls are kept for a retry (only where `resume` is declared). */
+  get leases(): string[] {
+    return this.#puller.leases;
+  }
+
+  /** Bytes of blobs on its disk, whole ones and partial ones. */
+  get blobBytes(): number {
+    return this.#store.blobBytes;
+  }
+
+  goAway(): void {
+    this.#away = true;
+    this.#departures += 1;
+    this.#pulse.fire();
+  }
+
+  comeBack(): void {
+    this.#away = false;
+  }
+
+  /** @returns the container's id. */
+  startContainer(reference: string): string {
+    const id = this.createContainer(reference);
+    this.#containers.start(id);
+    return id;
+  }
+
+  createContainer(reference: string): string {
+    return this.#containers.create(this.#named(reference).id, normaliseReference(reference));
+  }
+
+  exitContainer(id: string): void {
+    this.#containers.exit(id);
+  }
+
+  deleteContainer(id: string): void {
+    this.#containers.delete(id);
+  }
+
+  #named(reference: string): FakeImage {
+    const image = this.#store.find(storedName(parseReference(reference)));
+    if (image === undefined) throw new Error(`the fake holds no ${reference}`);
+    return image;
+  }
+
+  #save(image: FakeImage, names: readonly string[]): void {
+    this.#store.save(image, names);
+    for (const name of names) this.#emit({ kind: 'image', action: 'add', name });
+  }
+
+  #remove(imageId: string): void {
+    for (const name of this.#store.remove(imageId)) this.#emit({ kind: 'image', action: 'remove', name });
+  }
+
+  #emit(event: port.RuntimeEvent): void {
+    for (const events of this.#watchers) events.push(event);
+    this.#pulse.fire();
+  }
+
+  async #enter(method: FakeMethod, target: string | undefined, signal: AbortSignal): Promise<void> {
+    this.calls.push({ method, target, at: Date.now() });
+    await Promise.resolve();
+    while (this.hanging.has(method) && !signal.aborted) await this.#pulse.wait(signal);
+    signal.throwIfAborted();
+    if (this.#away) throw unavailable();
+    const index = this.#failures.findIndex(
+      (planned) => planned.method === method && (planned.target === undefined || planned.target === target),
+    );
+    const planned = index < 0 ? undefined : this.#failures.splice(index, 1)[0];
+    if (planned !== undefined) throw planned.failure;
+  }
+}
+
+function unavailable(): Failure {
+  return new Failure('runtime', 'the runtime does not answer', { detail: 'unavailable' });
+}
