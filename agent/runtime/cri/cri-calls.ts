@@ -1,0 +1,110 @@
+/** What the CRI adapter and the containerd adapter both ask of the CRI, in our types. */
+
+import type { Credential } from '../../core/credentials.ts';
+import { Failure } from '../../core/failure.ts';
+import { InvalidReferenceError, parseReference, storedName } from '../../core/image-reference.ts';
+import type { GrpcClient } from '../grpc/client.ts';
+import type { ContainerState, RuntimeContainer, RuntimeImage } from '../runtime.ts';
+import { cri, type CriAuth, type CriContainer, type CriImage } from './cri-protocol.ts';
+
+/** An info call is also the liveness probe: a runtime that hangs must show soon. */
+const probeDeadlineMs = 10_000;
+/** Removing an image deletes its files before it returns: minutes on a slow disk. */
+export const removeDeadlineMs = 300_000;
+
+const digestPattern = /^sha256:[0-9a-f]{64}$/;
+const states: readonly ContainerState[] = ['created', 'running', 'exited', 'unknown'];
+
+/** `sha256:…` out of what runtimes call an image id (CRI-O: bare hex); undefined for a name. Pure. */
+export function toImageId(text: string): string | undefined {
+  if (digestPattern.test(text)) return text;
+  return /^[0-9a-f]{64}$/.test(text) ? `sha256:${text}` : undefined;
+}
+
+/** The normalised name that a runtime stores it under; undefined where the text is no reference. Pure. */
+export function toStoredName(text: string): string | undefined {
+  if (toImageId(text) !== undefined) return undefined;
+  try {
+    return storedName(parseReference(text));
+  } catch (error) {
+    if (error instanceof InvalidReferenceError) return undefined;
+    throw error;
+  }
+}
+
+function toNames(texts: readonly string[]): string[] {
+  return [...new Set(texts.map(toStoredName).filter((name) => name !== undefined))].sort();
+}
+
+/** Pure. */
+export function toRuntimeImage(image: CriImage): RuntimeImage {
+  return {
+    id: toImageId(image.id) ?? image.id,
+    tags: toNames(image.repo_tags),
+    digests: toNames(image.repo_digests),
+    sizeBytes: Number(image.size),
+    pinned: image.pinned,
+    whole: true,
+  };
+}
+
+/** Pure. The kubelet creates containers from an image id and passes the pod's wording beside it. */
+export function toRuntimeContainer(container: CriContainer): RuntimeContainer {
+  const { image } = container;
+  const imageName =
+    toStoredName(image?.user_specified_image ?? '') ??
+    toStoredName(image?.image ?? '') ??
+    toStoredName(container.image_ref);
+  const createdAt = Math.floor(Number(container.created_at) / 1e6);
+  return {
+    id: container.id,
+    state: states[container.state] ?? 'unknown',
+    imageId: toImageId(container.image_id) ?? toImageId(container.image_ref) ?? toImageId(image?.image ?? ''),
+    imageName,
+    createdAt: createdAt > 0 ? createdAt : undefined,
+  };
+}
+
+/**
+ * The CRI's AuthConfig. `server_address` is always set: containerd then gives the password to that host alone, also where
+ * hosts.toml names mirrors. Docker Hub's registry answers under another name than its references use.
+ */
+export function toAuth(credential: Credential): CriAuth {
+  const host = credential.host === 'docker.io' ? 'registry-1.docker.io' : credential.host;
+  return { username: credential.username, password: credential.reveal(), server_address: `https://${host}` };
+}
+
+/** @throws Failure `runtime` where the socket's owner has no CRI (containerd without its CRI plugin). */
+export async function readVersion(client: GrpcClient, signal: AbortSignal): Promise<{ name: string; version: string }> {
+  const answer = await client.unary(cri.version, {}, signal, { deadlineMs: probeDeadlineMs });
+  return { name: answer.runtime_name, version: answer.runtime_version };
+}
+
+/** The runtime's own word for where images are; undefined where it says none. */
+export async function readImageRoot(client: GrpcClient, signal: AbortSignal): Promise<string | undefined> {
+  const answer = await client.unary(cri.imageFsInfo, {}, signal, { deadlineMs: probeDeadlineMs });
+  return answer.image_filesystems[0]?.fs_id?.mountpoint || undefined;
+}
+
+/** One blocking call, bounded by the signal alone. Returns the image id. */
+export async function pullImage(
+  client: GrpcClient,
+  request: { readonly reference: string; readonly credential: Credential | undefined },
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const image = { image: request.reference };
+  const { image_ref } = await client.unary(
+    cri.pullImage,
+    request.credential === undefined ? { image } : { image, auth: toAuth(request.credential) },
+    signal,
+    { deadlineMs: 'none', headers },
+  );
+  const id = toImageId(image_ref);
+  if (id !== undefined) return id;
+  // CRI-O answers with a digest name.
+  const status = await client.unary(cri.imageStatus, { image }, signal);
+  if (status.image === null)
+    throw new Failure('runtime', `the runtime pulled ${request.reference} and does not know it`);
+  return toImageId(status.image.id) ?? status.image.id;
+}
