@@ -16,7 +16,11 @@ export interface MissingBytes {
 }
 
 /** What pulling the image would fetch and unpack, given the layers that are here (or counted as here). */
-export function missingBytes(manifest: ManifestSummary, present: PresentLayers, counted?: ReadonlySet<string>): MissingBytes {
+export function missingBytes(
+  manifest: ManifestSummary,
+  present: PresentLayers,
+  counted?: ReadonlySet<string>,
+): MissingBytes {
   let downloadBytes = 0;
   let unpackedBytes = 0;
   manifest.layers.forEach((layer, index) => {

@@ -36,3 +36,9 @@ function availAtWatermark(filesystem: ImageFilesystem, watermark: Watermark): nu
       return watermark.bytes;
   }
 }
+
+/** The watermark as a used ratio, 0 to 1, whichever way it was written: for comparing and for metrics. */
+export function watermarkRatio(filesystem: ImageFilesystem, watermark: Watermark): number {
+  if (watermark.kind === 'used') return watermark.ratio;
+  return filesystem.sizeBytes <= 0 ? 0 : Math.max(0, 1 - watermark.bytes / filesystem.sizeBytes);
+}

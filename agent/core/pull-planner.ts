@@ -1,0 +1,284 @@
+/** From the whole state of a node to its pull plan: pure, synchronous, every desired image ends in exactly one list. */
+
+import type { DesiredImage } from './desired-images.ts';
+import type { Failure } from './failure.ts';
+import type { ManifestSummary } from './manifest.ts';
+import type { ImageFilesystem, PresentLayers, RuntimeImage } from './node-images.ts';
+import { missingBytes, orderPulls } from './pull-order.ts';
+import type {
+  PlannedPull,
+  PresentImage,
+  PullPlan,
+  PullReason,
+  RefusedImage,
+  UnselectedSet,
+  WaitingPull,
+} from './pull-plan.ts';
+import { type Watermark, wouldCross } from './watermark.ts';
+import type { Window } from './window.ts';
+
+/** What the registry said of a desired image that is not here. */
+export type ManifestKnowledge =
+  | { readonly kind: 'known'; readonly manifest: ManifestSummary }
+  /** Being asked; pulls are held back for it until `patienceEndsAt`, as their order depends on the answer. */
+  | { readonly kind: 'pending'; readonly patienceEndsAt: number }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+/** A reference that must not be tried before `until`. */
+export interface Backoff {
+  readonly until: number;
+  readonly failure: Failure;
+}
+
+export interface PullWorld {
+  readonly now: number;
+  readonly desired: readonly DesiredImage[];
+  readonly unselected: readonly UnselectedSet[];
+  readonly images: readonly RuntimeImage[];
+  readonly layers: PresentLayers;
+  /** Undefined: unknown, and then no pull waits for disk. */
+  readonly filesystem: ImageFilesystem | undefined;
+  /** Pulls that run, by reference, with the bytes that they have fetched so far. */
+  readonly inFlight: ReadonlyMap<
+    string,
+    { readonly manifest: ManifestSummary | undefined; readonly downloadedBytes: number }
+  >;
+  readonly manifests: ReadonlyMap<string, ManifestKnowledge>;
+  /** For images with a refresh interval: what the tag resolves to in the registry, and when to ask again. */
+  readonly remoteDigests: ReadonlyMap<string, { readonly digest: string | undefined; readonly nextCheckAt: number }>;
+  readonly backoffs: ReadonlyMap<string, Backoff>;
+  readonly policy: PullPolicy;
+}
+
+export interface PullPolicy {
+  readonly enabled: boolean;
+  readonly concurrency: number;
+  readonly isAllowed: (reference: string) => boolean;
+  readonly maxImageSizeBytes: number | undefined;
+  readonly highWatermark: Watermark;
+  readonly windowState: (
+    window: Window,
+    now: number,
+  ) => { readonly open: boolean; readonly changesAt: number | undefined };
+}
+
+export interface PullDecision {
+  readonly plan: PullPlan;
+  /** What would have to be asked of the registry before the next look. */
+  readonly lookUps: { readonly manifests: readonly DesiredImage[]; readonly digests: readonly DesiredImage[] };
+  /** The earliest time at which waiting ends by itself, epoch ms. */
+  readonly wakeAt: number | undefined;
+}
+
+interface Candidate extends DesiredImage {
+  readonly reason: PullReason;
+  readonly manifest: ManifestSummary | undefined;
+}
+
+export function planPulls(world: PullWorld): PullDecision {
+  const named = indexByName(world.images);
+  const waiting: WaitingPull[] = [];
+  const present: PresentImage[] = [];
+  const refused: RefusedImage[] = [];
+  const candidates: Candidate[] = [];
+  const running: Candidate[] = [];
+  const manifestLookUps: DesiredImage[] = [];
+  const digestLookUps: DesiredImage[] = [];
+  const wakeTimes: number[] = [];
+  let patienceEndsAt: number | undefined;
+
+  for (const desired of world.desired) {
+    const { reference, imageSets } = desired;
+    const knowledge = world.manifests.get(reference);
+    const manifest = knowledge?.kind === 'known' ? knowledge.manifest : undefined;
+    if (world.inFlight.has(reference)) {
+      running.push({ ...desired, reason: 'absent', manifest: world.inFlight.get(reference)?.manifest });
+      continue;
+    }
+    const image = named.get(reference);
+    const wait = findWait(desired, world);
+    if (image?.whole === true) {
+      const remote = world.remoteDigests.get(reference);
+      if (desired.refreshEveryMs !== undefined && wait === undefined) {
+        if (remote === undefined || remote.nextCheckAt <= world.now) digestLookUps.push(desired);
+        else wakeTimes.push(remote.nextCheckAt);
+      }
+      if (desired.refreshEveryMs === undefined || !hasMoved(reference, image, remote?.digest)) {
+        present.push({ reference, imageSets, imageId: image.id, sizeBytes: image.sizeBytes });
+        continue;
+      }
+    }
+    const refusal = findRefusal(desired, manifest, world.policy);
+    if (refusal !== undefined) {
+      refused.push(refusal);
+      continue;
+    }
+    if (wait !== undefined) {
+      waiting.push(wait);
+      continue;
+    }
+    if (knowledge === undefined) manifestLookUps.push(desired);
+    if (knowledge?.kind === 'pending' && knowledge.patienceEndsAt > world.now) {
+      patienceEndsAt = Math.max(patienceEndsAt ?? 0, knowledge.patienceEndsAt);
+    }
+    if (knowledge?.kind === 'failed' && world.policy.maxImageSizeBytes !== undefined) {
+      // A limit that cannot be checked is not passed.
+      waiting.push({
+        reference,
+        imageSets,
+        reason: 'backoff',
+        message: `prefetch.maxImageSize is set and the size is unknown: ${knowledge.failure.message}`,
+        until: undefined,
+        failure: knowledge.failure.code,
+      });
+      continue;
+    }
+    candidates.push({ ...desired, reason: toReason(image), manifest });
+  }
+
+  const held = manifestLookUps.length > 0 || patienceEndsAt !== undefined;
+  if (patienceEndsAt !== undefined) wakeTimes.push(patienceEndsAt);
+  const pulls = schedule(running, candidates, held, world, waiting);
+  for (const wait of waiting) if (wait.until !== undefined) wakeTimes.push(wait.until);
+  return {
+    plan: { at: world.now, pulls, waiting, present, refused, unselected: world.unselected },
+    lookUps: { manifests: manifestLookUps, digests: digestLookUps },
+    wakeAt: wakeTimes.length === 0 ? undefined : Math.min(...wakeTimes),
+  };
+}
+
+/** Orders the candidates, gives out the free places, and lets those wait that the disk has no room for. */
+function schedule(
+  running: readonly Candidate[],
+  candidates: readonly Candidate[],
+  held: boolean,
+  world: PullWorld,
+  waiting: WaitingPull[],
+): PlannedPull[] {
+  const inFlight = [...world.inFlight.values()];
+  const inFlightManifests = inFlight.flatMap(({ manifest }) => (manifest === undefined ? [] : [manifest]));
+  const pulls: PlannedPull[] = running.map((pull) => toPlannedPull(pull, 'running', world.layers, new Set()));
+  const counted = new Set(inFlightManifests.flatMap((manifest) => manifest.layers.map(({ digest }) => digest)));
+  /** Images that a running or earlier pull brings: another name of the same one follows for nearly nothing. */
+  const underway = new Set(inFlightManifests.map(({ imageId }) => imageId));
+  let places = held ? 0 : world.policy.concurrency - world.inFlight.size;
+  let neededBytes = 0;
+  for (const { manifest, downloadedBytes } of inFlight) {
+    if (manifest === undefined) continue;
+    const missing = missingBytes(manifest, world.layers);
+    neededBytes += Math.max(0, missing.downloadBytes - downloadedBytes) + missing.unpackedBytes;
+  }
+  for (const pull of orderPulls(candidates, world.layers, inFlightManifests)) {
+    const planned = toPlannedPull(pull, 'queued', world.layers, counted);
+    const need = (planned.downloadBytes ?? 0) + (planned.unpackedBytes ?? 0);
+    if (
+      world.filesystem !== undefined &&
+      wouldCross(world.filesystem, world.policy.highWatermark, neededBytes + need)
+    ) {
+      waiting.push(toDiskWait(pull, need));
+      continue;
+    }
+    neededBytes += need;
+    const twin = pull.manifest !== undefined && underway.has(pull.manifest.imageId);
+    if (places > 0 && !twin) {
+      places -= 1;
+      pulls.push({ ...planned, state: 'next' });
+    } else {
+      pulls.push(planned);
+    }
+    if (pull.manifest !== undefined) {
+      underway.add(pull.manifest.imageId);
+      for (const { digest } of pull.manifest.layers) counted.add(digest);
+    }
+  }
+  return pulls;
+}
+
+function findWait(desired: DesiredImage, world: PullWorld): WaitingPull | undefined {
+  const { reference, imageSets } = desired;
+  const base = { reference, imageSets, failure: undefined, until: undefined };
+  if (!world.policy.enabled) return { ...base, reason: 'paused', message: 'prefetch.enabled is false' };
+  if (desired.windows !== undefined) {
+    const states = desired.windows.map((window) => world.policy.windowState(window, world.now));
+    if (!states.some(({ open }) => open)) {
+      const opens = states.flatMap(({ changesAt }) => (changesAt === undefined ? [] : [changesAt]));
+      const until = opens.length === 0 ? undefined : Math.min(...opens);
+      return { ...base, reason: 'window', message: 'the window of its image sets is closed', until };
+    }
+  }
+  const backoff = world.backoffs.get(reference);
+  if (backoff !== undefined && backoff.until > world.now) {
+    const { failure, until } = backoff;
+    return { ...base, reason: 'backoff', message: failure.message, until, failure: failure.code };
+  }
+  return undefined;
+}
+
+function findRefusal(
+  desired: DesiredImage,
+  manifest: ManifestSummary | undefined,
+  policy: PullPolicy,
+): RefusedImage | undefined {
+  const { reference, imageSets } = desired;
+  if (!policy.isAllowed(reference)) {
+    const message = 'prefetch.allow does not match it';
+    return { reference, imageSets, code: 'policy', detail: 'not_allowed', message };
+  }
+  if (policy.maxImageSizeBytes !== undefined && manifest !== undefined) {
+    const bytes = manifest.configBytes + manifest.layers.reduce((sum, layer) => sum + layer.sizeBytes, 0);
+    if (bytes > policy.maxImageSizeBytes) {
+      const message = `its compressed size of ${bytes} bytes is above prefetch.maxImageSize (${policy.maxImageSizeBytes})`;
+      return { reference, imageSets, code: 'policy', detail: 'image_too_large', message };
+    }
+  }
+  return undefined;
+}
+
+function toPlannedPull(
+  pull: Candidate,
+  state: PlannedPull['state'],
+  present: PresentLayers,
+  counted: ReadonlySet<string>,
+): PlannedPull {
+  const missing = pull.manifest === undefined ? undefined : missingBytes(pull.manifest, present, counted);
+  return {
+    reference: pull.reference,
+    imageSets: pull.imageSets,
+    priority: pull.priority,
+    gate: pull.gate,
+    reason: pull.reason,
+    state,
+    digest: pull.manifest?.digest,
+    downloadBytes: missing?.downloadBytes,
+    unpackedBytes: missing?.unpackedBytes,
+  };
+}
+
+function toDiskWait(pull: Candidate, need: number): WaitingPull {
+  return {
+    reference: pull.reference,
+    imageSets: pull.imageSets,
+    reason: 'disk',
+    message: `an estimated ${need} bytes would take the image filesystem across prune.watermarks.high`,
+    until: undefined,
+    failure: undefined,
+  };
+}
+
+function toReason(image: RuntimeImage | undefined): PullReason {
+  if (image === undefined) return 'absent';
+  return image.whole ? 'moved' : 'broken';
+}
+
+/** Moved: the registry names a digest for the tag that the image here does not carry. */
+function hasMoved(reference: string, image: RuntimeImage, remoteDigest: string | undefined): boolean {
+  if (remoteDigest === undefined) return false;
+  const repository = reference.slice(0, reference.lastIndexOf(':'));
+  return !image.digests.includes(`${repository}@${remoteDigest}`);
+}
+
+function indexByName(images: readonly RuntimeImage[]): Map<string, RuntimeImage> {
+  const named = new Map<string, RuntimeImage>();
+  for (const image of images) for (const name of [...image.tags, ...image.digests]) named.set(name, image);
+  return named;
+}

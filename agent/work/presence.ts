@@ -1,0 +1,46 @@
+import type { ImageSet } from '../core/configuration.ts';
+import type { Desired } from '../core/desired-images.ts';
+import { referencesOf } from '../core/desired-images.ts';
+import type { ImageSetCounts } from './recorder.ts';
+
+interface Readiness {
+  readonly definition: string;
+  readonly readyAt: number | undefined;
+}
+
+/** Which desired images were here at the last look: what is missing now without our doing was lost. */
+export class Presence {
+  #present: ReadonlySet<string> = new Set();
+  readonly #readiness = new Map<string, Readiness>();
+
+  /**
+   * Takes the names that are whole on the node now. Returns desired references that were here before and are gone.
+   */
+  update(desired: Desired, present: ReadonlySet<string>): string[] {
+    const lost = desired.images
+      .map(({ reference }) => reference)
+      .filter((reference) => this.#present.has(reference) && !present.has(reference));
+    this.#present = new Set(
+      desired.images.map(({ reference }) => reference).filter((reference) => present.has(reference)),
+    );
+    return lost;
+  }
+
+  /** Per selected set: how many images it has and how many are here; since when it is complete, for its current definition. */
+  countSets(desired: Desired, now: number): ImageSetCounts[] {
+    const names = new Set(desired.selected.map(({ name }) => name));
+    for (const name of this.#readiness.keys()) if (!names.has(name)) this.#readiness.delete(name);
+    return desired.selected.map((set) => this.#countSet(set, now));
+  }
+
+  #countSet(set: ImageSet, now: number): ImageSetCounts {
+    const references = referencesOf(set);
+    const present = references.filter((reference) => this.#present.has(reference)).length;
+    const definition = references.toSorted().join(' ');
+    const known = this.#readiness.get(set.name);
+    const earlier = known?.definition === definition ? known.readyAt : undefined;
+    const readyAt = earlier ?? (present === references.length ? now : undefined);
+    this.#readiness.set(set.name, { definition, readyAt });
+    return { imageSet: set.name, desired: references.length, present, readyAt };
+  }
+}

@@ -1,0 +1,27 @@
+import type { PrefetchSettings } from '../core/configuration.ts';
+import type { DesiredImage } from '../core/desired-images.ts';
+import type { PlannedPull, PullPlan } from '../core/pull-plan.ts';
+import type { RuntimeCapabilities } from '../runtime/runtime.ts';
+import type { PullOrder } from './pulls.ts';
+
+/** The pulls that a plan starts now, with what is desired of them. */
+export function nextPulls(
+  plan: PullPlan,
+  desired: readonly DesiredImage[],
+): { readonly image: DesiredImage; readonly planned: PlannedPull }[] {
+  const byReference = new Map(desired.map((image) => [image.reference, image]));
+  return plan.pulls.flatMap((planned) => {
+    const image = byReference.get(planned.reference);
+    return planned.state === 'next' && image !== undefined ? [{ image, planned }] : [];
+  });
+}
+
+/** Where progress shows, silence is the limit; where it does not, only the whole can be limited. */
+export function toLimits(
+  { progress, resume }: RuntimeCapabilities,
+  { stallTimeoutMs, pullTimeoutMs }: PrefetchSettings,
+): Pick<PullOrder, 'resumes' | 'stallTimeoutMs' | 'pullTimeoutMs'> {
+  return progress
+    ? { resumes: resume, stallTimeoutMs, pullTimeoutMs: undefined }
+    : { resumes: resume, stallTimeoutMs: undefined, pullTimeoutMs };
+}

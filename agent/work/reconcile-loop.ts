@@ -1,0 +1,33 @@
+import type { Reconciler } from './reconciler.ts';
+import type { Trigger } from './trigger.ts';
+
+export interface ReconcileLoopParts {
+  readonly reconciler: Reconciler;
+  readonly trigger: Trigger;
+  /** The longest time between two looks, ms: long where events tell of changes, short where nothing does. */
+  readonly lookIntervalMs: () => number;
+  /** The loop advanced. */
+  readonly onBeat: () => void;
+  readonly onLook: () => void;
+}
+
+/** Small things that need no look are done this often; it is also how often the loop shows that it lives. */
+const beatMs = 30_000;
+
+/** Looks when something fires the trigger, when a wait ends, and at least every `lookIntervalMs`, until the signal fires. */
+export async function runReconcileLoop(parts: ReconcileLoopParts, signal: AbortSignal): Promise<void> {
+  const { reconciler, trigger } = parts;
+  let lookAt = Number.POSITIVE_INFINITY;
+  while (!signal.aborted) {
+    const fired = await trigger.wait(Math.min(lookAt, Date.now() + beatMs), signal);
+    parts.onBeat();
+    if (signal.aborted) return;
+    if (!fired && Date.now() < lookAt) {
+      await reconciler.checkCredentials();
+      continue;
+    }
+    const { done, wakeAt } = await reconciler.look(signal);
+    lookAt = Math.min(wakeAt ?? Number.POSITIVE_INFINITY, Date.now() + parts.lookIntervalMs());
+    if (done) parts.onLook();
+  }
+}

@@ -1,0 +1,33 @@
+import type { Configuration } from '../core/configuration.ts';
+import type { Credential } from '../core/credentials.ts';
+import type { DesiredImage } from '../core/desired-images.ts';
+import type { Failure } from '../core/failure.ts';
+import type { Labels } from '../core/label-selector.ts';
+import type { Logger } from '../core/logger.ts';
+import type { ImageFilesystem } from '../core/node-images.ts';
+import type { PullPolicy } from '../core/pull-planner.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Runtime, RuntimeInfo } from '../runtime/runtime.ts';
+import type { Recorder } from './recorder.ts';
+import type { Connected } from './runtime-connection.ts';
+import type { Trigger } from './trigger.ts';
+
+export interface ReconcilerParts {
+  readonly registry: Registry;
+  readonly credentialsOf: (image: DesiredImage) => Promise<readonly Credential[]>;
+  /** The image filesystem; undefined where it is not known. */
+  readonly readFilesystem: (info: RuntimeInfo) => Promise<ImageFilesystem | undefined>;
+  readonly toPolicy: (configuration: Configuration, labels: Labels) => PullPolicy;
+  /** Who to tell when the runtime stops answering. */
+  readonly onRuntimeLost: (runtime: Runtime, failure: Failure) => void;
+  readonly recorder: Recorder;
+  readonly log: Logger;
+  readonly trigger: Trigger;
+}
+
+/** What a look needs; all of it known, or there is nothing to look at yet. */
+export interface Inputs {
+  readonly configuration: Configuration;
+  readonly labels: Labels;
+  readonly connected: Connected;
+}

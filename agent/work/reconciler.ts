@@ -1,0 +1,252 @@
+import type { Configuration } from '../core/configuration.ts';
+import type { Credential } from '../core/credentials.ts';
+import { type Desired, type DesiredImage, toDesired } from '../core/desired-images.ts';
+import { Failure, isRuntimeUnavailable } from '../core/failure.ts';
+import type { Labels } from '../core/label-selector.ts';
+import type { Logger } from '../core/logger.ts';
+import type { PullPlan } from '../core/pull-plan.ts';
+import { type PullDecision, type PullPolicy, planPulls } from '../core/pull-planner.ts';
+import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
+import type { ImageFilesystem } from '../core/node-images.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Connected } from './runtime-connection.ts';
+import { Backoffs } from './backoffs.ts';
+import { ManifestBook, type ManifestBookParts } from './manifest-book.ts';
+import { DecisionLog } from './decision-log.ts';
+import { reportLook } from './look-report.ts';
+import { type Observation, observe } from './observation.ts';
+import { Presence } from './presence.ts';
+import { nextPulls, toLimits } from './pull-orders.ts';
+import { type PullOrder, type PullOutcome, Pulls } from './pulls.ts';
+import type { Inputs, ReconcilerParts } from './reconciler-parts.ts';
+import { Rounds } from './rounds.ts';
+
+/** Looks at the whole state, plans, and carries the plan out. Every round starts from what is there, not from what was said. */
+export class Reconciler {
+  readonly #parts: ReconcilerParts;
+  readonly #manifests: ManifestBook;
+  readonly #pulls: Pulls;
+  readonly #backoffs = new Backoffs();
+  readonly #presence = new Presence();
+  readonly #rounds = new Rounds();
+  readonly #decisions: DecisionLog;
+  #queuedAt = new Map<string, number>();
+  #keptPartials: string | undefined;
+  #configuration: Configuration | undefined;
+  #labels: Labels | undefined;
+  #desired: Desired = { images: [], selected: [], unselected: [] };
+  #connected: Connected | undefined;
+  #lastDecision: PullDecision | undefined;
+
+  constructor(parts: ReconcilerParts) {
+    this.#parts = parts;
+    const { registry, credentialsOf, recorder, log } = parts;
+    this.#decisions = new DecisionLog(log);
+    this.#manifests = new ManifestBook({ registry, credentialsOf, log, onAnswer: () => parts.trigger.fire() });
+    this.#pulls = new Pulls({
+      credentialsOf,
+      recorder,
+      log,
+      onEvent: (event) => this.#rounds.emit(event),
+      onSettled: (order, outcome) => this.#onSettled(order, outcome),
+    });
+  }
+
+  /** The plan of the last look; undefined before the first. */
+  get plan(): PullPlan | undefined {
+    return this.#lastDecision?.plan;
+  }
+
+  setConfiguration(configuration: Configuration): void {
+    this.#configuration = configuration;
+    this.#backoffs.endAll();
+    this.#manifests.forgetAll();
+    this.#onDesiredChange();
+  }
+
+  setLabels(labels: Labels): void {
+    this.#labels = labels;
+    this.#onDesiredChange();
+  }
+
+  setRuntime(connected: Connected | undefined, lostBy?: Failure): void {
+    this.#connected = connected;
+    this.#keptPartials = undefined;
+    if (connected === undefined)
+      this.#rounds.fail(lostBy ?? new Failure('runtime', 'the runtime is gone', { detail: 'unavailable' }));
+    this.#parts.trigger.fire();
+  }
+
+  /** Tries everything now, whatever waits for a backoff, and tells what happens until nothing more can be pulled. */
+  pullRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome> {
+    this.#backoffs.endAll();
+    const round = this.#rounds.follow(onEvent, signal);
+    this.#parts.trigger.fire();
+    return round;
+  }
+
+  /** Plans without carrying anything out: asks the registry what the plan depends on, and plans again with the answers. */
+  async planOnly(signal: AbortSignal): Promise<PullPlan | undefined> {
+    const inputs = this.#inputs();
+    if (inputs === undefined) return undefined;
+    const observation = await this.#observe(inputs, signal);
+    const { lookUps } = this.#decide(inputs, observation);
+    this.#manifests.readManifests(lookUps.manifests, signal);
+    this.#manifests.checkDigests(lookUps.digests, signal);
+    await this.#manifests.settled();
+    return this.#decide(inputs, observation).plan;
+  }
+
+  /** One look and what follows from it. Returns when to look again, epoch ms; undefined: when something changes. */
+  async look(signal: AbortSignal): Promise<{ done: boolean; wakeAt: number | undefined }> {
+    const inputs = this.#inputs();
+    if (inputs === undefined) return { done: false, wakeAt: undefined };
+    const { runtime } = inputs.connected;
+    const look = this.#rounds.lookStarted();
+    try {
+      const observation = await this.#observe(inputs, signal);
+      if (inputs.configuration !== this.#configuration || inputs.labels !== this.#labels) {
+        this.#parts.trigger.fire();
+        return { done: false, wakeAt: undefined };
+      }
+      this.#noteLost(observation);
+      const decision = this.#decide(inputs, observation);
+      this.#lastDecision = decision;
+      this.#carryOut(decision, inputs, signal);
+      this.#report(decision.plan, inputs, observation.filesystem);
+      await this.#discardPartials(decision.plan, runtime, signal);
+      const { dryRun } = inputs.configuration.prefetch;
+      const active = this.#pulls.running.size > 0 || (decision.plan.pulls.length > 0 && !dryRun);
+      this.#rounds.lookDone(look, decision.plan, active || this.#manifests.isAsking);
+      return { done: true, wakeAt: decision.wakeAt };
+    } catch (error) {
+      if (signal.aborted) return { done: false, wakeAt: undefined };
+      const failure = Failure.from(error);
+      if (isRuntimeUnavailable(failure)) this.#parts.onRuntimeLost(runtime, failure);
+      else this.#parts.log.error({ code: failure.code, error: failure.message }, 'look failed');
+      return { done: false, wakeAt: Date.now() + 10_000 };
+    }
+  }
+
+  /** Changed credential files end the waits that they caused. */
+  async checkCredentials(): Promise<void> {
+    if (await this.#backoffs.endForNewCredentials((reference) => this.#credentialsOf(reference)))
+      this.#parts.trigger.fire();
+  }
+
+  /** Aborts every pull and resolves when the last has stopped. */
+  async stop(): Promise<void> {
+    this.#pulls.abort(() => true, 'the agent stops');
+    await this.#pulls.settled();
+  }
+
+  #inputs(): Inputs | undefined {
+    const [configuration, labels, connected] = [this.#configuration, this.#labels, this.#connected];
+    if (configuration === undefined || labels === undefined || connected === undefined) return undefined;
+    return { configuration, labels, connected };
+  }
+
+  /** Acts at once, before any look: what nobody wants any more stops within the second, also when the runtime is slow. */
+  #onDesiredChange(): void {
+    if (this.#configuration === undefined || this.#labels === undefined) return;
+    this.#desired = toDesired(this.#configuration.imageSets, this.#labels);
+    const { enabled, dryRun } = this.#configuration.prefetch;
+    const { isAllowed } = this.#parts.toPolicy(this.#configuration, this.#labels);
+    const wanted = new Set(this.#desired.images.map(({ reference }) => reference));
+    if (!enabled || dryRun)
+      this.#pulls.abort(() => true, enabled ? 'prefetch.dryRun is true' : 'prefetch.enabled is false');
+    this.#pulls.abort((reference) => !wanted.has(reference), 'no longer desired');
+    this.#pulls.abort((reference) => !isAllowed(reference), 'prefetch.allow does not match it');
+    for (const part of [this.#backoffs, this.#manifests, this.#pulls]) part.retain(wanted);
+    this.#parts.trigger.fire();
+  }
+
+  #observe({ connected }: Inputs, signal: AbortSignal): Promise<Observation> {
+    const { runtime, info } = connected;
+    return observe(runtime, this.#desired.images, () => this.#parts.readFilesystem(info), signal);
+  }
+
+  #decide({ configuration, labels }: Inputs, observation: Observation): PullDecision {
+    this.#manifests.retain(new Set(this.#desired.images.map(({ reference }) => reference)));
+    return planPulls({
+      now: Date.now(),
+      desired: this.#desired.images,
+      unselected: this.#desired.unselected,
+      images: observation.images,
+      layers: observation.layers,
+      filesystem: observation.filesystem,
+      inFlight: this.#pulls.running,
+      manifests: this.#manifests.knowledge,
+      remoteDigests: this.#manifests.remoteDigests,
+      backoffs: this.#backoffs.all,
+      policy: this.#parts.toPolicy(configuration, labels),
+    });
+  }
+
+  #noteLost(observation: Observation): void {
+    const lost = this.#presence.update(this.#desired, observation.wholeNames);
+    if (lost.length === 0) return;
+    this.#parts.recorder.imagesLost(lost.length);
+    for (const reference of lost) {
+      this.#backoffs.vanished(reference);
+      this.#parts.log.warn({ image: reference }, 'a desired image vanished without us');
+    }
+  }
+
+  #carryOut({ plan, lookUps }: PullDecision, { configuration, connected }: Inputs, signal: AbortSignal): void {
+    this.#decisions.write(plan);
+    this.#manifests.readManifests(lookUps.manifests, signal);
+    this.#manifests.checkDigests(lookUps.digests, signal);
+    const now = Date.now();
+    this.#queuedAt = new Map(plan.pulls.map(({ reference }) => [reference, this.#queuedAt.get(reference) ?? now]));
+    if (configuration.prefetch.dryRun || signal.aborted) return;
+    for (const { image, planned } of nextPulls(plan, this.#desired.images)) {
+      this.#pulls.start({
+        image,
+        runtime: connected.runtime,
+        manifest: this.#manifests.manifestOf(image.reference),
+        missingBytes: planned.downloadBytes,
+        queuedAt: this.#queuedAt.get(image.reference) ?? now,
+        ...toLimits(connected.info.capabilities, configuration.prefetch),
+      });
+    }
+  }
+
+  #report(plan: PullPlan, { configuration }: Inputs, filesystem: ImageFilesystem | undefined): void {
+    const imageSets = this.#presence.countSets(this.#desired, plan.at);
+    reportLook(this.#parts.recorder, { plan, running: this.#pulls.running, imageSets, configuration, filesystem });
+  }
+
+  /** What aborted pulls left behind is kept for what is still wanted and not here yet. */
+  async #discardPartials(plan: PullPlan, runtime: Runtime, signal: AbortSignal): Promise<void> {
+    const keep = new Set([...plan.pulls, ...plan.waiting].map(({ reference }) => reference));
+    const key = [...keep].toSorted().join(' ');
+    if (key === this.#keptPartials) return;
+    await runtime.discardPartialPulls(keep, signal);
+    this.#keptPartials = key;
+  }
+
+  #credentialsOf(reference: string): Promise<readonly Credential[]> {
+    const image = this.#desired.images.find((candidate) => candidate.reference === reference);
+    return image === undefined ? Promise.resolve([]) : this.#parts.credentialsOf(image);
+  }
+
+  #onSettled({ image, manifest, runtime }: PullOrder, outcome: PullOutcome): void {
+    const { reference } = image;
+    if (outcome.kind === 'pulled') {
+      this.#backoffs.succeeded(reference);
+      this.#manifests.pulled(image, manifest);
+    } else if (outcome.kind === 'failed') {
+      const { failure, credentials } = outcome;
+      this.#manifests.forget(reference);
+      if (isRuntimeUnavailable(failure)) {
+        this.#parts.onRuntimeLost(runtime, failure);
+      } else {
+        const retryInMs = Math.round(this.#backoffs.failed(reference, failure, credentials));
+        const { code, detail, message } = failure;
+        this.#parts.log.warn({ image: reference, code, detail, error: message, retryInMs }, 'pull failed');
+      }
+    }
+    this.#parts.trigger.fire();
+  }
+}

@@ -1,0 +1,45 @@
+/** Coalesces "look again" hints: however many fire, the waiter wakes once, at the earliest time that any of them asked for. */
+export class Trigger {
+  #dueAt: number | undefined;
+  #wake: (() => void) | undefined;
+
+  /** Asks for a look no later than in `delayMs`; hints that come close together share one look. */
+  fire(delayMs = 0): void {
+    const dueAt = Date.now() + delayMs;
+    if (this.#dueAt !== undefined && this.#dueAt <= dueAt) return;
+    this.#dueAt = dueAt;
+    this.#wake?.();
+  }
+
+  /**
+   * Resolves when a hint is due, at `untilAt` (epoch ms) at the latest, or when the signal fires. True: a hint was due,
+   * and it is used up.
+   */
+  async wait(untilAt: number, signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      const now = Date.now();
+      if (this.#dueAt !== undefined && this.#dueAt <= now) {
+        this.#dueAt = undefined;
+        return true;
+      }
+      if (untilAt <= now) return false;
+      await this.#sleep(Math.min(untilAt, this.#dueAt ?? untilAt) - now, signal);
+    }
+    return false;
+  }
+
+  #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', finish);
+        this.#wake = undefined;
+        resolve();
+      };
+      // setTimeout overflows above 2^31 - 1 ms and would fire at once; the loop in wait() simply sleeps again.
+      const timer = setTimeout(finish, Math.min(ms, 2_147_483_647));
+      signal.addEventListener('abort', finish, { once: true });
+      this.#wake = finish;
+    });
+  }
+}
