@@ -21,9 +21,15 @@ export const failureCodes = [
 
 export type FailureCode = (typeof failureCodes)[number];
 
-/** Finer names inside a code. `unavailable` (code `runtime`): nobody answers on the runtime's socket. */
+/**
+ * Finer names inside a code. `unavailable` (code `runtime`): nobody answers on the runtime's socket; `dead_socket` (code
+ * `runtime`): its mounted socket file has no links left and nobody ever will; `state_folder_in_use` (code `other`): another
+ * agent or `stevedore pull` holds the state folder.
+ */
 export type FailureDetail =
   | 'unavailable'
+  | 'dead_socket'
+  | 'state_folder_in_use'
   | 'auth_failed'
   | 'project_missing'
   | 'not_found_proxy'
@@ -45,7 +51,14 @@ export interface FailureOptions {
 }
 
 /** Codes where trying again soon cannot help: they wait for a change or a long interval. */
-const permanentCodes: ReadonlySet<FailureCode> = new Set(['auth', 'not_found', 'tls', 'policy', 'no_platform', 'quota']);
+const permanentCodes: ReadonlySet<FailureCode> = new Set([
+  'auth',
+  'not_found',
+  'tls',
+  'policy',
+  'no_platform',
+  'quota',
+]);
 
 export class Failure extends Error {
   override readonly name = 'Failure';

@@ -213,7 +213,7 @@ function createRecorder(metrics: AgentMetrics): Recorder {
       metrics.queueDuration.observe(queuedSeconds);
     },
     pulledBytes: (bytes) => metrics.pullBytes.inc(bytes),
-    pullSucceeded: (seconds, _sizeBytes, cached) => {
+    pullSucceeded: (seconds, cached) => {
       if (!cached) metrics.pullDuration.observe(seconds);
     },
     pullFailed: (reason) => metrics.pullFailures.inc({ reason }),

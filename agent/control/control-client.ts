@@ -1,0 +1,117 @@
+import { type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { errorMessage, Failure } from '../core/failure.ts';
+import type { PlanDocument } from '../core/plan-document.ts';
+import type { RoundOutcome } from '../core/pull-round.ts';
+import {
+  type ControlError,
+  type ControlEvent,
+  type ControlledAgent,
+  fitsSocketPath,
+  planPath,
+  pullPath,
+  silenceLimitMs,
+  toControlSocketPath,
+  toFailure,
+} from './protocol.ts';
+
+/** How long an agent may take for an answer that needs no pull. */
+const answerLimitMs = 30_000;
+
+/**
+ * The running agent that holds this state folder; undefined when none does.
+ * @throws Failure `other` when one may be there and cannot be asked (not root)
+ */
+export async function connectControl(stateDir: string, signal: AbortSignal): Promise<ControlledAgent | undefined> {
+  signal.throwIfAborted();
+  const path = toControlSocketPath(stateDir);
+  // No agent can listen there either.
+  if (!fitsSocketPath(path)) return undefined;
+  return (await isAnswering(path)) ? createControlClient(path) : undefined;
+}
+
+/** A Unix socket connects or refuses at once, so there is nothing to wait for or to abort. */
+function isAnswering(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (absentCodes.has(error.code ?? '')) resolve(false);
+      else reject(new Failure('other', `the agent cannot be asked on ${path}: ${error.message}`, { cause: error }));
+    });
+  });
+}
+
+/** No folder or socket; a socket file that a killed agent left; something else by that name. */
+const absentCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK']);
+
+function createControlClient(path: string): ControlledAgent {
+  return {
+    plan: async (signal) => {
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(answerLimitMs)]);
+      return await guard(signal, async () => {
+        const response = await send(request({ socketPath: path, path: planPath, signal: limited }));
+        return JSON.parse(await text(response)) as PlanDocument;
+      });
+    },
+    followRound: (onEvent, signal) =>
+      guard(signal, async () => {
+        const response = await send(
+          request({ socketPath: path, path: pullPath, method: 'POST', signal, timeout: silenceLimitMs }),
+        );
+        return await readRound(response, onEvent);
+      }),
+  };
+}
+
+async function readRound(
+  response: IncomingMessage,
+  onEvent: Parameters<ControlledAgent['followRound']>[0],
+): Promise<RoundOutcome> {
+  for await (const line of readLines(response)) {
+    if (line === '') continue;
+    const event = JSON.parse(line) as ControlEvent;
+    if (event.kind === 'error') throw toFailure(event);
+    onEvent(event);
+    if (event.kind === 'done') return event.outcome;
+  }
+  throw new Failure('other', 'the agent went away before the round was done');
+}
+
+/** Not readline's: it does not pass on an error of its input, and a broken connection would look like the end. */
+async function* readLines(response: IncomingMessage): AsyncGenerator<string> {
+  let rest = '';
+  response.setEncoding('utf8');
+  for await (const chunk of response as AsyncIterable<string>) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+}
+
+async function send(sending: ClientRequest): Promise<IncomingMessage> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    sending.once('response', resolve);
+    sending.on('error', reject);
+    sending.once('timeout', () => {
+      sending.destroy(new Failure('timeout', `the agent has said nothing for ${silenceLimitMs / 1000} s`));
+    });
+    sending.end();
+  });
+  if (response.statusCode === 200) return response;
+  throw toFailure(JSON.parse(await text(response)) as ControlError);
+}
+
+async function guard<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Failure) throw error;
+    throw new Failure('other', `the connection to the running agent broke: ${errorMessage(error)}`, { cause: error });
+  }
+}
