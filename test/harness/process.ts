@@ -2,7 +2,7 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -111,6 +111,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   };
+}
+
+/** Waits until no process, and no zombie, has this id. @throws Error after 10 s */
+export async function untilGone(pid: number): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (existsSync(`/proc/${pid}`)) {
+    if (performance.now() > deadline) throw new Error(`process ${pid} is still there after 10 s`);
+    await wait(25);
+  }
 }
 
 function inPrivateRun({ command, args, folder }: DaemonOptions): [string, string[]] {
