@@ -1,0 +1,156 @@
+/** containerd: the CRI, plus containerd's own services on the same socket for what the CRI cannot say. */
+
+import { basename } from 'node:path';
+import { Failure } from '../../core/failure.ts';
+import { pullImage, readImageRoot, readVersion, removeDeadlineMs } from '../cri/cri-calls.ts';
+import { criPackage } from '../cri/cri-protocol.ts';
+import { createGrpcClient, type GrpcClient } from '../grpc/client.ts';
+import { mergePackages } from '../grpc/descriptor.ts';
+import { grpcCode, grpcCodeOf } from '../grpc/status.ts';
+import type { PullRequest, PullResult, Runtime, RuntimeCapabilities, RuntimeInfo } from '../runtime.ts';
+import { containerdPackages, images } from './containerd-protocol.ts';
+import { listAllContainers } from './containers.ts';
+import { watchEvents } from './events.ts';
+import { pinLabel, pinValue } from './image-list.ts';
+import { createPullLeases } from './pull-lease.ts';
+import { createPullFollower } from './pull-progress.ts';
+import { createImageStore } from './store.ts';
+
+const capabilities: RuntimeCapabilities = {
+  events: true,
+  progress: true,
+  resume: true,
+  pin: true,
+  alias: true,
+  exactSizes: true,
+};
+
+/** The kubelet's containerd namespace. */
+const namespace = 'k8s.io';
+/** Makes the CRI take an image for its own. */
+const managedLabel = 'io.cri-containerd.image';
+const snapshotterFolder = 'io.containerd.snapshotter.v1.';
+const defaultSnapshotter = 'overlayfs';
+
+/** @param options.endpoint `unix:///run/containerd/containerd.sock` */
+export function createContainerdRuntime(options: { readonly endpoint: string }): Runtime {
+  const client = createGrpcClient(options.endpoint, mergePackages([criPackage, containerdPackages]), {
+    'containerd-namespace': namespace,
+  });
+  const store = createImageStore(client, readSnapshotter);
+  const leases = createPullLeases(client);
+  /** How many pulls of a reference run now: their lease must stay. */
+  const pulling = new Map<string, number>();
+  let snapshotter: string | undefined;
+
+  async function readSnapshotter(signal: AbortSignal): Promise<string> {
+    snapshotter ??= toSnapshotter(await readImageRoot(client, signal));
+    return snapshotter;
+  }
+
+  async function pull(request: PullRequest, signal: AbortSignal): Promise<PullResult> {
+    const leaseId = await leases.acquire(request.reference, signal);
+    const follower = createPullFollower(client, { request, leaseId, snapshotter: await readSnapshotter(signal) });
+    const ended = new AbortController();
+    const followed = follower.run(AbortSignal.any([signal, ended.signal]));
+    try {
+      const headers = leaseId === undefined ? {} : { 'containerd-lease': leaseId };
+      const imageId = await pullImage(client, request, signal, headers);
+      if (leaseId !== undefined && pulling.get(request.reference) === 1) await leases.release(leaseId);
+      follower.finish();
+      return { imageId };
+    } finally {
+      ended.abort();
+      await followed;
+    }
+  }
+
+  return {
+    async info(signal): Promise<RuntimeInfo> {
+      const [{ name, version }, imageRoot] = await Promise.all([
+        readVersion(client, signal),
+        readImageRoot(client, signal),
+      ]);
+      snapshotter = toSnapshotter(imageRoot);
+      return { kind: 'containerd', name, version, imageStore: 'containerd', snapshotter, imageRoot, capabilities };
+    },
+
+    listImages: (signal) => store.listImages(signal),
+    listContainers: (signal) => listAllContainers(client, (name) => store.findImageId(name, signal), signal),
+    listLayers: (signal) => store.listLayers(signal),
+
+    async pull(request, signal) {
+      const { reference } = request;
+      pulling.set(reference, (pulling.get(reference) ?? 0) + 1);
+      try {
+        return await pull(request, signal);
+      } finally {
+        const others = (pulling.get(reference) ?? 1) - 1;
+        if (others === 0) pulling.delete(reference);
+        else pulling.set(reference, others);
+      }
+    },
+
+    discardPartialPulls: (keep, signal) =>
+      leases.discard((reference) => keep.has(reference) || pulling.has(reference), signal),
+
+    async removeImage(imageId, signal) {
+      const group = (await store.listRecords(signal)).find((candidate) => candidate.imageId === imageId);
+      if (group === undefined) return 'absent';
+      let removed = false;
+      for (const [index, { name }] of group.records.entries()) {
+        // The last one waits for the collector: the disk can be measured when this returns.
+        const last = index === group.records.length - 1;
+        removed = (await deleteRecord(client, name, last, signal)) || removed;
+      }
+      return removed ? 'removed' : 'absent';
+    },
+
+    async setPinned(name, pinned, signal) {
+      const { image } = await client.unary(images.get, { name }, signal);
+      const label = image.labels[pinLabel];
+      if (pinned ? label === pinValue : label !== pinValue) return;
+      await client.unary(
+        images.update,
+        {
+          image: { name, labels: pinned ? { [pinLabel]: pinValue } : {} },
+          update_mask: { paths: [`labels.${pinLabel}`] },
+        },
+        signal,
+      );
+    },
+
+    async addName(source, target, signal) {
+      const { image } = await client.unary(images.get, { name: source }, signal);
+      if (image.target === null) throw new Failure('runtime', `${source} has no target`);
+      const added = { name: target, labels: { [managedLabel]: 'managed' }, target: image.target };
+      try {
+        await client.unary(images.create, { image: added }, signal);
+      } catch (error) {
+        if (grpcCodeOf(error) !== grpcCode.alreadyExists) throw error;
+        const update_mask = { paths: ['target', `labels.${managedLabel}`] };
+        await client.unary(images.update, { image: added, update_mask }, signal);
+      }
+    },
+
+    watch: (signal) => watchEvents(client, signal),
+    close: () => client.close(),
+  };
+}
+
+/** The CRI's snapshotter, told by the folder that it gives as image filesystem (containerd 1.6 to 2.4). Pure. */
+function toSnapshotter(imageRoot: string | undefined): string {
+  const folder = basename(imageRoot ?? '');
+  return folder.startsWith(snapshotterFolder) ? folder.slice(snapshotterFolder.length) : defaultSnapshotter;
+}
+
+/** False where it was gone already. */
+async function deleteRecord(client: GrpcClient, name: string, sync: boolean, signal: AbortSignal): Promise<boolean> {
+  try {
+    await client.unary(images.delete, { name, sync }, signal, { deadlineMs: removeDeadlineMs });
+    return true;
+  } catch (error) {
+    if (grpcCodeOf(error) === grpcCode.notFound) return false;
+    throw error;
+  }
+}

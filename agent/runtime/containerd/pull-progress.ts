@@ -1,0 +1,193 @@
+/** Follows one pull in containerd's stores and reports every sign of progress, since PullImage itself is silent. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { Failure } from '../../core/failure.ts';
+import type { GrpcClient } from '../grpc/client.ts';
+import type { PullRequest } from '../runtime.ts';
+import { mapBounded } from './bounded.ts';
+import { content, type Envelope, leases, snapshots, subscribe } from './containerd-protocol.ts';
+import { decodeEvent } from './events.ts';
+import { parseImageDocument } from './manifest.ts';
+import { createPullTracker, type PullTracker } from './pull-tracker.ts';
+import { readBlob } from './target-resolver.ts';
+
+const fastestPollMs = 250;
+const slowestPollMs = 1000;
+/** Asking for an active snapshot's size walks its files: only when nothing else moved for this long, and no oftener. */
+const usageAfterMs = 10_000;
+/** Manifests and configs are far smaller; containerd itself reads no manifest above 8 MiB. */
+const maxDocumentBytes = 4 * 1024 * 1024;
+const checksPerLook = 4;
+const parallelCalls = 8;
+const activeKind = 2;
+
+export interface FollowedPull {
+  readonly request: PullRequest;
+  readonly leaseId: string | undefined;
+  readonly snapshotter: string;
+}
+
+export interface PullFollower {
+  /** Reports until the signal fires. Trouble with a look only delays the next one: the pull itself says what is wrong. */
+  run(signal: AbortSignal): Promise<void>;
+  /** The pull is through: everything is here, also what was never seen to come. */
+  finish(): void;
+}
+
+export function createPullFollower(client: GrpcClient, pull: FollowedPull): PullFollower {
+  const tracker = createPullTracker(pull.request.expected);
+  return {
+    async run(signal) {
+      const { listen, poll } = createLooks(client, pull, tracker, signal);
+      await Promise.all([repeat(listen, signal), repeat(poll, signal)]);
+    },
+    finish() {
+      if (tracker.progress().totalBytes === undefined) return;
+      for (const digest of tracker.incomplete()) tracker.complete(digest);
+      pull.request.onProgress(tracker.progress());
+    },
+  };
+}
+
+async function repeat(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await work().catch(() => undefined);
+    await delay(slowestPollMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+function createLooks(
+  client: GrpcClient,
+  { request, leaseId, snapshotter }: FollowedPull,
+  tracker: PullTracker,
+  signal: AbortSignal,
+) {
+  const examined = new Set<string>();
+  let snapshotMoved = false;
+  let activeBytes = 0;
+
+  /** Snapshot events only say "look again soon": the next poll reports. */
+  async function listen(): Promise<void> {
+    const filters = ['prepare', 'commit'].map((action) => `namespace==k8s.io,topic=="/snapshot/${action}"`);
+    for await (const envelope of client.stream(subscribe, { filters }, signal)) onSnapshotEvent(envelope);
+  }
+
+  function onSnapshotEvent(envelope: Envelope): void {
+    const { key = '', name = '' } = decodeEvent(client, envelope);
+    if (tracker.toChainId(key) === undefined && tracker.toChainId(name) === undefined) return;
+    snapshotMoved = true;
+    if (name !== '') tracker.completeLayer(name);
+  }
+
+  async function isPresent(digest: string): Promise<boolean> {
+    return (await exists(client.unary(content.info, { digest }, signal))) !== undefined;
+  }
+
+  async function checkBlobs(digests: readonly string[]): Promise<boolean> {
+    const found = await mapBounded(digests, parallelCalls, async (digest) => {
+      if (!(await isPresent(digest))) return false;
+      await examine(digest);
+      return tracker.complete(digest);
+    });
+    return found.includes(true);
+  }
+
+  /** Reads a small blob once, in case it is the manifest or the config. */
+  async function examine(digest: string): Promise<void> {
+    if (examined.has(digest) || tracker.chainIds() !== undefined) return;
+    const answer = await exists(client.unary(content.info, { digest }, signal));
+    if (answer === undefined) return;
+    examined.add(digest);
+    if (Number(answer.info.size) > maxDocumentBytes) return;
+    const document = parseImageDocument((await readBlob(client, digest, signal)) ?? Buffer.alloc(0));
+    if (document === undefined) return;
+    tracker.learn(digest, document);
+    if (document.kind === 'manifest') await checkBlobs(tracker.unseen());
+    if (document.kind === 'config') await findUnpacked(tracker);
+  }
+
+  /** Layers that are unpacked already are not fetched: the highest one that exists tells of all below. */
+  async function findUnpacked({ chainIds, completeLayer }: PullTracker): Promise<void> {
+    const chain = chainIds() ?? [];
+    for (let index = chain.length - 1; index >= 0; index -= 1) {
+      const found = await exists(client.unary(snapshots.stat, { snapshotter, key: chain[index] ?? '' }, signal));
+      if (found === undefined) continue;
+      for (const chainId of chain.slice(0, index + 1)) completeLayer(chainId);
+      return;
+    }
+  }
+
+  /** Our lease holds what our pull touched, present blobs included: that is how the manifest of a tag is found. */
+  async function discover(): Promise<void> {
+    if (tracker.chainIds() !== undefined || leaseId === undefined) return;
+    const answer = await exists(client.unary(leases.listResources, { id: leaseId }, signal));
+    for (const { id, type } of answer?.resources ?? []) if (type === 'content') await examine(id);
+  }
+
+  async function activeGrew(): Promise<boolean> {
+    let bytes = 0;
+    const filters = ['kind==active'];
+    for await (const { info } of client.stream(snapshots.list, { snapshotter, filters }, signal)) {
+      for (const { name, kind } of info) {
+        if (kind !== activeKind || tracker.toChainId(name) === undefined) continue;
+        const usage = await exists(client.unary(snapshots.usage, { snapshotter, key: name }, signal));
+        bytes += Number(usage?.size ?? 0);
+      }
+    }
+    const grew = bytes > activeBytes;
+    activeBytes = bytes;
+    return grew;
+  }
+
+  async function look(): Promise<boolean> {
+    const { statuses } = await client.unary(content.listStatuses, { filters: [] }, signal);
+    const { moved, gone } = tracker.observe(statuses);
+    const unseen = tracker.unseen().filter((digest) => !gone.includes(digest));
+    const completed = await checkBlobs([...gone, ...rotate(unseen)]);
+    await discover();
+    const unpacking = snapshotMoved;
+    snapshotMoved = false;
+    return moved || completed || unpacking;
+  }
+
+  let turn = 0;
+  function rotate(digests: readonly string[]): readonly string[] {
+    const start = digests.length === 0 ? 0 : (turn * checksPerLook) % digests.length;
+    turn += 1;
+    return digests.slice(start, start + checksPerLook);
+  }
+
+  async function poll(): Promise<void> {
+    let pauseMs = fastestPollMs;
+    let quietSince = Date.now();
+    await checkBlobs(tracker.unseen());
+    let first = request.expected !== undefined;
+    for (;;) {
+      // The first report says what was here before, so that what comes can be told from it.
+      let moved = (await look()) || first;
+      first = false;
+      if (!moved && Date.now() - quietSince >= usageAfterMs) {
+        quietSince = Date.now();
+        moved = await activeGrew();
+      }
+      if (moved) {
+        quietSince = Date.now();
+        request.onProgress(tracker.progress());
+      }
+      pauseMs = moved ? fastestPollMs : Math.min(slowestPollMs, pauseMs * 1.5);
+      await delay(pauseMs, undefined, { signal });
+    }
+  }
+
+  return { listen, poll };
+}
+
+/** The answer, or undefined where the thing asked for does not exist. */
+async function exists<Answer>(call: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'not_found') return undefined;
+    throw error;
+  }
+}
