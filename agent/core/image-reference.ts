@@ -15,16 +15,27 @@ export interface ImageReference {
 
 export class InvalidReferenceError extends Error {
   override readonly name = 'InvalidReferenceError';
+  /** What is wrong, without the text itself. */
+  readonly rule: string;
+
+  constructor(text: string, rule: string) {
+    super(`"${text.length > 120 ? `${text.slice(0, 120)}…` : text}" is not an image reference: ${rule}`);
+    this.rule = rule;
+  }
 }
 
 const pathComponent = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const domain =
-  /^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?$/;
+  /^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(?::([0-9]+))?$/;
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
-const digestPattern = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
-const sha256Pattern = /^sha256:[0-9a-f]{64}$/;
+/** The algorithms that go-digest knows, and so Docker and containerd take. */
+const digestPattern = /^(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
+/** Docker refuses a name that looks like an image id. */
+const imageIdPattern = /^[0-9a-f]{64}$/;
 /** distribution's limit for domain and path together. */
 const maxNameLength = 255;
+/** More than the longest name, tag and digest together. */
+const maxTextLength = 600;
 
 /**
  * Parses and normalises a reference.
@@ -32,9 +43,10 @@ const maxNameLength = 255;
  */
 export function parseReference(text: string): ImageReference {
   const fail = (rule: string): never => {
-    throw new InvalidReferenceError(`"${text}" is not an image reference: ${rule}`);
+    throw new InvalidReferenceError(text, rule);
   };
   if (text === '') fail('it is empty');
+  if (text.length > maxTextLength) fail(`it has more than ${maxTextLength} characters`);
   if (/\s/.test(text)) fail('it contains white space');
   if (text.includes('://')) fail('a reference has no scheme such as https://');
 
@@ -44,8 +56,9 @@ export function parseReference(text: string): ImageReference {
   if (at >= 0) {
     digest = rest.slice(at + 1);
     rest = rest.slice(0, at);
-    if (!digestPattern.test(digest)) fail('the part after @ must be a digest such as sha256:<64 hex digits>');
-    if (digest.startsWith('sha256:') && !sha256Pattern.test(digest)) fail('a sha256 digest has 64 lower-case hex digits');
+    if (!digestPattern.test(digest)) {
+      fail('the part after @ must be a digest: sha256: and 64 lower-case hex digits (sha384: 96, sha512: 128)');
+    }
   }
 
   let tag: string | undefined;
@@ -53,28 +66,58 @@ export function parseReference(text: string): ImageReference {
   if (colon > rest.lastIndexOf('/')) {
     tag = rest.slice(colon + 1);
     rest = rest.slice(0, colon);
-    if (!tagPattern.test(tag)) fail('a tag has at most 128 characters out of A-Z a-z 0-9 _ . - and does not start with . or -');
+    if (!tagPattern.test(tag))
+      fail('a tag has at most 128 characters out of A-Z a-z 0-9 _ . - and does not start with . or -');
   }
 
   const slash = rest.indexOf('/');
   const first = slash < 0 ? '' : rest.slice(0, slash);
-  const hasDomain = slash >= 0 && (/[.:]/.test(first) || first === 'localhost' || first.toLowerCase() !== first);
-  let registry = hasDomain ? first : 'docker.io';
-  let repository = hasDomain ? rest.slice(slash + 1) : rest;
-  if (hasDomain && !domain.test(first)) fail(`"${first}" is not a host with an optional port`);
-  if (registry === 'index.docker.io') registry = 'docker.io';
+  const hasHost = canBeHost(first);
+  const hostFault = hasHost ? hostSyntaxRule(first) : undefined;
+  if (hostFault !== undefined) fail(hostFault);
+  const registry = hasHost ? normaliseHost(first) : 'docker.io';
+  let repository = hasHost ? rest.slice(slash + 1) : rest;
   if (registry === 'docker.io' && repository !== '' && !repository.includes('/')) repository = `library/${repository}`;
 
   if (repository === '') fail('the repository name is missing');
   if (repository !== repository.toLowerCase()) fail('the repository name must be lower case');
+  if (!hasHost && imageIdPattern.test(rest)) fail('64 hex digits are an image id, not a name');
   for (const part of repository.split('/')) {
     if (!pathComponent.test(part)) {
       fail(`"${part}" is not a repository path part (a-z 0-9, single . or _, __ and - between them)`);
     }
   }
-  if (registry.length + 1 + repository.length > maxNameLength) fail(`registry and repository have more than ${maxNameLength} characters`);
+  if (registry.length + 1 + repository.length > maxNameLength)
+    fail(`registry and repository have more than ${maxNameLength} characters`);
   if (tag === undefined && digest === undefined) tag = 'latest';
   return { registry, repository, tag, digest };
+}
+
+/** What keeps a text from being a registry host as references can name it, or undefined. */
+export function registryHostRule(host: string): string | undefined {
+  if (host.includes('://')) return 'a host has no scheme such as https://';
+  if (host.includes('/')) return 'a host has no path';
+  const fault = hostSyntaxRule(host);
+  if (fault !== undefined) return fault;
+  if (host !== host.toLowerCase()) return 'a host must be lower case';
+  return canBeHost(host) ? undefined : 'in a reference a host has a dot or a port, or is localhost: add the port';
+}
+
+/** Docker Hub goes by one name. */
+export function normaliseHost(host: string): string {
+  return host === 'index.docker.io' ? 'docker.io' : host;
+}
+
+/** How a reference tells a host from the first part of a Docker Hub name. */
+function canBeHost(text: string): boolean {
+  return /[.:]/.test(text) || text === 'localhost';
+}
+
+function hostSyntaxRule(host: string): string | undefined {
+  const match = domain.exec(host);
+  if (match === null) return `"${host}" is not a host with an optional port`;
+  const port = match[1];
+  return port === undefined || (Number(port) >= 1 && Number(port) <= 65_535) ? undefined : 'a port is 1 to 65535';
 }
 
 /** `registry/repository`, without tag and digest. */

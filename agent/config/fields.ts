@@ -1,0 +1,109 @@
+/** The kinds of value that options have: zod schemas from what a user writes to what the agent uses. */
+
+import { isAbsolute } from 'node:path';
+import * as z from 'zod';
+import { allowGlobRule } from '../core/allow.ts';
+import {
+  formatReference,
+  InvalidReferenceError,
+  normaliseHost,
+  parseReference,
+  registryHostRule,
+} from '../core/image-reference.ts';
+import { imageSetNameRule, labelKeyRule, labelValueRule } from '../core/label-syntax.ts';
+import { formatDuration, parseDuration, parsePercentage, parseSize } from '../core/units.ts';
+import type { Watermark } from '../core/watermark.ts';
+import { parseCron } from './cron.ts';
+
+/** For refinements that also run where another part of the same value is wrong, so that all mistakes show together. */
+export const always = { when: () => true } as const;
+
+/** A text that must meet a rule; `rule` returns what it breaks. */
+function text(rule: (value: string) => string | undefined) {
+  return z.string().superRefine((value, context) => {
+    const broken = rule(value);
+    if (broken !== undefined) context.addIssue(broken);
+  });
+}
+
+const durationForm = 'must be a duration such as 90s, 30m, 10h, 7d or 1h30m';
+
+/** Milliseconds, from `minMs` to `maxMs`. */
+export function duration(minMs: number, maxMs: number) {
+  return z.string({ error: durationForm }).transform((value, context) => {
+    const durationMs = parseDuration(value);
+    if (durationMs === undefined) context.addIssue(durationForm);
+    else if (durationMs < minMs) context.addIssue(`must be at least ${formatDuration(minMs)}`);
+    else if (durationMs > maxMs) context.addIssue(`must be at most ${formatDuration(maxMs)}`);
+    else return durationMs;
+    return z.NEVER;
+  });
+}
+
+const sizeForm = 'must be a size above zero such as 60Gi (Ki to Ti), 60G (k to T) or a whole number of bytes';
+
+/** Bytes. */
+export const size = z.union([z.number(), z.string()], { error: sizeForm }).transform((value, context) => {
+  const bytes = parseSize(String(value));
+  if (bytes !== undefined && bytes > 0) return bytes;
+  context.addIssue(sizeForm);
+  return z.NEVER;
+});
+
+const watermarkForm = 'must be a used percentage such as 75% or free space such as 20Gi';
+
+export const watermark = z.string({ error: watermarkForm }).transform((value, context): Watermark => {
+  const ratio = parsePercentage(value);
+  if (ratio !== undefined) return { kind: 'used', ratio };
+  // Plain bytes are valid sizes, but `75` here is a percentage without its sign.
+  const bytes = /[a-zA-Z]$/.test(value) ? parseSize(value) : undefined;
+  if (bytes !== undefined && bytes > 0) return { kind: 'free', bytes };
+  context.addIssue(watermarkForm);
+  return z.NEVER;
+});
+
+/** The normalised reference as text. */
+export const reference = z.string().transform((value, context) => {
+  try {
+    return formatReference(parseReference(value));
+  } catch (error) {
+    if (!(error instanceof InvalidReferenceError)) throw error;
+    context.addIssue(error.rule);
+    return z.NEVER;
+  }
+});
+
+/** The host that an image's name begins with. */
+export const registryHost = text(registryHostRule).transform(normaliseHost);
+
+/** Any host with an optional port. */
+export const anyHost = text((value) =>
+  /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$|^\[[0-9a-f:]+\](:[1-9][0-9]{0,4})?$/.test(value)
+    ? undefined
+    : 'must be a host in lower case with an optional port, without scheme and path',
+);
+
+export const absolutePath = text((value) =>
+  isAbsolute(value) && !value.includes('\0') ? undefined : 'must be an absolute path',
+);
+
+export const imageSetName = text(imageSetNameRule);
+export const labelKey = text(labelKeyRule);
+export const labelValue = text(labelValueRule);
+export const allowGlob = text(allowGlobRule);
+
+export const cronLine = z.string().transform((cron, context) => {
+  const parsed = parseCron(cron);
+  if (parsed.ok) return { cron, schedule: parsed.schedule };
+  context.addIssue(parsed.rule);
+  return z.NEVER;
+});
+
+export const timeZone = text((value) => {
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: value });
+    return undefined;
+  } catch {
+    return 'must be an IANA time zone such as Europe/Berlin or UTC';
+  }
+});

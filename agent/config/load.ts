@@ -1,0 +1,47 @@
+/** Configuration text to a configuration, or to all its mistakes at once. */
+
+import type { Configuration, Mistake } from '../core/configuration.ts';
+import { defaultMessage, toMistakes } from './issues.ts';
+import { configurationSchema } from './schema.ts';
+import { parseYaml } from './yaml-text.ts';
+
+export type ParsedConfiguration =
+  | { readonly ok: true; readonly source: string; readonly configuration: Configuration }
+  | { readonly ok: false; readonly source: string; readonly mistakes: readonly Mistake[] };
+
+/** The size that a ConfigMap may have. */
+export const maxConfigurationBytes = 1024 * 1024;
+
+/**
+ * Parses YAML or JSON. Never throws. An empty text is a configuration that wants nothing. `source` names where the text is from and
+ * comes back unchanged, for messages.
+ */
+export function parseConfiguration(text: string, source: string): ParsedConfiguration {
+  const fail = (mistakes: readonly Mistake[]): ParsedConfiguration => ({ ok: false, source, mistakes });
+  if (Buffer.byteLength(text) > maxConfigurationBytes) return fail([wholeTextMistake('must have at most 1 MiB')]);
+  const yaml = parseYaml(text);
+  if (!yaml.ok) return fail(yaml.mistakes);
+  const { value, keyMistakes } = yaml.text;
+  const parsed = configurationSchema.safeParse(withoutEmptySections(value), { error: () => defaultMessage });
+  const mistakes = [...keyMistakes, ...(parsed.success ? [] : toMistakes(parsed.error.issues, yaml.text))];
+  if (mistakes.length > 0) return fail(mistakes.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
+  // Without mistakes the parse has succeeded.
+  return parsed.success ? { ok: true, source, configuration: parsed.data } : fail(mistakes);
+}
+
+/** A mistake that concerns the whole text. */
+export function wholeTextMistake(rule: string): Mistake {
+  return { path: '', value: undefined, rule, line: undefined };
+}
+
+/**
+ * A section whose every line is commented out is as good as absent. Deeper down a key without a value stays a mistake:
+ * there, an empty `nodeSelector:` or `allow:` would say far more than its writer meant.
+ */
+function withoutEmptySections(value: unknown): unknown {
+  if (value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([key, inner]) => inner !== null || !sections.has(key)));
+}
+
+const sections: ReadonlySet<string> = new Set(['registries', 'credentials', 'imageSets', 'prefetch', 'prune']);
