@@ -21,7 +21,8 @@ export function missingBytes(
   present: PresentLayers,
   counted?: ReadonlySet<string>,
 ): MissingBytes {
-  let downloadBytes = 0;
+  const { imageId, configBytes } = manifest;
+  let downloadBytes = counted?.has(imageId) === true || present.blobs.has(imageId) ? 0 : configBytes;
   let unpackedBytes = 0;
   manifest.layers.forEach((layer, index) => {
     if (counted?.has(layer.digest)) return;
@@ -31,6 +32,11 @@ export function missingBytes(
     if (!present.blobs.has(layer.digest)) downloadBytes += layer.sizeBytes;
   });
   return { downloadBytes, unpackedBytes: Math.round(unpackedBytes) };
+}
+
+/** The digests of its config and layers. */
+export function blobsOf(manifest: ManifestSummary): string[] {
+  return [manifest.imageId, ...manifest.layers.map(({ digest }) => digest)];
 }
 
 export interface Orderable {
@@ -48,7 +54,7 @@ export function orderPulls<T extends Orderable>(
   present: PresentLayers,
   inFlight: readonly ManifestSummary[],
 ): T[] {
-  const counted = new Set(inFlight.flatMap((manifest) => manifest.layers.map((layer) => layer.digest)));
+  const counted = new Set(inFlight.flatMap(blobsOf));
   const groups = new Map<string, T[]>();
   for (const pull of pulls) {
     const key = `${pull.priority}/${pull.gate}`;
@@ -80,7 +86,7 @@ function orderGroup<T extends Orderable>(group: readonly T[], present: PresentLa
     if (best === undefined) break;
     left.delete(best);
     ordered.push(best);
-    for (const layer of best.manifest?.layers ?? []) counted.add(layer.digest);
+    if (best.manifest !== undefined) for (const digest of blobsOf(best.manifest)) counted.add(digest);
   }
   return ordered;
 }

@@ -4,7 +4,7 @@ import type { DesiredImage } from './desired-images.ts';
 import type { Failure } from './failure.ts';
 import type { ManifestSummary } from './manifest.ts';
 import type { ImageFilesystem, PresentLayers, RuntimeImage } from './node-images.ts';
-import { missingBytes, orderPulls } from './pull-order.ts';
+import { blobsOf, missingBytes, orderPulls } from './pull-order.ts';
 import type {
   PlannedPull,
   PresentImage,
@@ -158,7 +158,7 @@ function schedule(
   const inFlight = [...world.inFlight.values()];
   const inFlightManifests = inFlight.flatMap(({ manifest }) => (manifest === undefined ? [] : [manifest]));
   const pulls: PlannedPull[] = running.map((pull) => toPlannedPull(pull, 'running', world.layers, new Set()));
-  const counted = new Set(inFlightManifests.flatMap((manifest) => manifest.layers.map(({ digest }) => digest)));
+  const counted = new Set(inFlightManifests.flatMap(blobsOf));
   /** Images that a running or earlier pull brings: another name of the same one follows for nearly nothing. */
   const underway = new Set(inFlightManifests.map(({ imageId }) => imageId));
   let places = held ? 0 : world.policy.concurrency - world.inFlight.size;
@@ -188,7 +188,7 @@ function schedule(
     }
     if (pull.manifest !== undefined) {
       underway.add(pull.manifest.imageId);
-      for (const { digest } of pull.manifest.layers) counted.add(digest);
+      for (const digest of blobsOf(pull.manifest)) counted.add(digest);
     }
   }
   return pulls;

@@ -10,7 +10,13 @@
 import type { Credential } from '../core/credentials.ts';
 import type { PresentLayers, RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
 
-export type { ContainerState, ImageFilesystem, PresentLayers, RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
+export type {
+  ContainerState,
+  ImageFilesystem,
+  PresentLayers,
+  RuntimeContainer,
+  RuntimeImage,
+} from '../core/node-images.ts';
 
 export type RuntimeKind = 'docker' | 'containerd' | 'cri';
 
@@ -64,7 +70,8 @@ export interface PullRequest {
   readonly expected: readonly ExpectedBlob[] | undefined;
   /**
    * Called for every sign of progress, also when no byte moved (a layer being unpacked, another pull's download of a shared
-   * layer): silence means a stall. At most some ten times a second.
+   * layer): silence means a stall. At most some ten times a second. Where `resume` is declared the first call comes before
+   * anything is fetched, and says what is here already.
    */
   readonly onProgress: (progress: PullProgress) => void;
 }
@@ -76,7 +83,11 @@ export interface PullResult {
 
 /** Only a hint to look again: no event is ever the only carrier of a fact. */
 export type RuntimeEvent =
-  | { readonly kind: 'container'; readonly action: 'create' | 'start' | 'exit' | 'delete'; readonly containerId: string }
+  | {
+      readonly kind: 'container';
+      readonly action: 'create' | 'start' | 'exit' | 'delete';
+      readonly containerId: string;
+    }
   | { readonly kind: 'image'; readonly action: 'add' | 'remove'; readonly name: string };
 
 export interface Runtime {

@@ -94,13 +94,19 @@ export class ManifestBook {
     this.#digests.clear();
   }
 
-  /** Drops what nobody asks for any more and what is too old to rely on. */
+  /** Drops what nobody asks for any more. */
   retain(references: ReadonlySet<string>): void {
+    for (const kept of [this.#entries, this.#digests]) {
+      for (const reference of kept.keys()) if (!references.has(reference)) kept.delete(reference);
+    }
+  }
+
+  /** Drops what is too old to rely on: it is asked again. */
+  expire(): void {
     const oldest = Date.now() - freshMs;
     for (const [reference, { knowledge, at }] of this.#entries) {
-      if (!references.has(reference) || (at < oldest && knowledge.kind !== 'pending')) this.#entries.delete(reference);
+      if (at < oldest && knowledge.kind !== 'pending') this.#entries.delete(reference);
     }
-    for (const reference of this.#digests.keys()) if (!references.has(reference)) this.#digests.delete(reference);
   }
 
   get isAsking(): boolean {

@@ -54,8 +54,6 @@ export interface PullsParts {
 export class Pulls {
   readonly #parts: PullsParts;
   readonly #running = new Map<string, Entry>();
-  /** Bytes that aborted pulls had fetched: where the runtime resumes, they are not fetched (nor counted) again. */
-  readonly #partialBytes = new Map<string, number>();
 
   constructor(parts: PullsParts) {
     this.#parts = parts;
@@ -97,12 +95,6 @@ export class Pulls {
     }
   }
 
-  retain(references: ReadonlySet<string>): void {
-    for (const reference of this.#partialBytes.keys()) {
-      if (!references.has(reference)) this.#partialBytes.delete(reference);
-    }
-  }
-
   /** Resolves when none runs any more. */
   async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ settled }) => settled));
@@ -118,13 +110,11 @@ export class Pulls {
       const { imageId } = await this.#pullWithAny(entry, credentials);
       const seconds = (Date.now() - startedAt) / 1000;
       const bytes = entry.downloadedBytes;
-      this.#partialBytes.delete(image.reference);
-      this.#parts.recorder.pullSucceeded(seconds, order.missingBytes, order.missingBytes === 0);
+      this.#parts.recorder.pullSucceeded(seconds, bytes === 0);
       this.#parts.onEvent({ kind: 'pulled', reference: image.reference, seconds, bytes });
       this.#parts.log.info({ image: image.reference, imageId, seconds, bytes }, 'pull done');
       return { kind: 'pulled', imageId, seconds, bytes };
     } catch (error) {
-      this.#keepPartialBytes(entry);
       if (controller.signal.aborted && !(error instanceof Failure && error.detail === 'stalled'))
         return { kind: 'aborted' };
       const failure = Failure.from(error);
@@ -154,11 +144,11 @@ export class Pulls {
     const { reference } = order.image;
     const expected = order.manifest === undefined ? undefined : toExpectedBlobs(order.manifest);
     const totalBytes = order.manifest === undefined ? undefined : toTotalBytes(order.manifest);
-    const partial = this.#partialBytes.get(reference) ?? 0;
+    // A runtime that resumes has more than whole blobs: its first report says what is here.
     let hereBefore =
-      totalBytes === undefined || order.missingBytes === undefined
+      order.resumes || totalBytes === undefined || order.missingBytes === undefined
         ? undefined
-        : totalBytes - order.missingBytes + partial;
+        : totalBytes - order.missingBytes;
     using stall = new Stall(order.stallTimeoutMs, order.pullTimeoutMs);
     const onProgress = (progress: PullProgress): void => {
       stall.progressed();
@@ -181,12 +171,6 @@ export class Pulls {
       if (stall.signal.aborted && !controller.signal.aborted) throw stall.signal.reason;
       throw error;
     }
-  }
-
-  #keepPartialBytes({ order, downloadedBytes }: Entry): void {
-    if (downloadedBytes === 0 || !order.resumes) return;
-    const { reference } = order.image;
-    this.#partialBytes.set(reference, (this.#partialBytes.get(reference) ?? 0) + downloadedBytes);
   }
 }
 

@@ -15,6 +15,7 @@ import { ManifestBook, type ManifestBookParts } from './manifest-book.ts';
 import { DecisionLog } from './decision-log.ts';
 import { reportLook } from './look-report.ts';
 import { type Observation, observe } from './observation.ts';
+import { PartialPulls } from './partial-pulls.ts';
 import { Presence } from './presence.ts';
 import { nextPulls, toLimits } from './pull-orders.ts';
 import { type PullOrder, type PullOutcome, Pulls } from './pulls.ts';
@@ -28,14 +29,16 @@ export class Reconciler {
   readonly #pulls: Pulls;
   readonly #backoffs = new Backoffs();
   readonly #presence = new Presence();
+  readonly #partials = new PartialPulls();
   readonly #rounds = new Rounds();
   readonly #decisions: DecisionLog;
   #queuedAt = new Map<string, number>();
-  #keptPartials: string | undefined;
   #configuration: Configuration | undefined;
   #labels: Labels | undefined;
   #desired: Desired = { images: [], selected: [], unselected: [] };
   #connected: Connected | undefined;
+  /** Ends a look whose inputs changed while it was waiting for the runtime. */
+  #outdated = new AbortController();
   #lastDecision: PullDecision | undefined;
 
   constructor(parts: ReconcilerParts) {
@@ -71,10 +74,10 @@ export class Reconciler {
 
   setRuntime(connected: Connected | undefined, lostBy?: Failure): void {
     this.#connected = connected;
-    this.#keptPartials = undefined;
+    this.#partials.forget();
     if (connected === undefined)
       this.#rounds.fail(lostBy ?? new Failure('runtime', 'the runtime is gone', { detail: 'unavailable' }));
-    this.#parts.trigger.fire();
+    this.#lookAgain();
   }
 
   /** Tries everything now, whatever waits for a backoff, and tells what happens until nothing more can be pulled. */
@@ -103,24 +106,23 @@ export class Reconciler {
     if (inputs === undefined) return { done: false, wakeAt: undefined };
     const { runtime } = inputs.connected;
     const look = this.#rounds.lookStarted();
+    const outdated = new AbortController();
+    this.#outdated = outdated;
     try {
-      const observation = await this.#observe(inputs, signal);
-      if (inputs.configuration !== this.#configuration || inputs.labels !== this.#labels) {
-        this.#parts.trigger.fire();
-        return { done: false, wakeAt: undefined };
-      }
+      const observation = await this.#observe(inputs, AbortSignal.any([signal, outdated.signal]));
+      outdated.signal.throwIfAborted();
       this.#noteLost(observation);
       const decision = this.#decide(inputs, observation);
       this.#lastDecision = decision;
       this.#carryOut(decision, inputs, signal);
       this.#report(decision.plan, inputs, observation.filesystem);
-      await this.#discardPartials(decision.plan, runtime, signal);
+      await this.#partials.discard(decision.plan, runtime, signal);
       const { dryRun } = inputs.configuration.prefetch;
       const active = this.#pulls.running.size > 0 || (decision.plan.pulls.length > 0 && !dryRun);
       this.#rounds.lookDone(look, decision.plan, active || this.#manifests.isAsking);
       return { done: true, wakeAt: decision.wakeAt };
     } catch (error) {
-      if (signal.aborted) return { done: false, wakeAt: undefined };
+      if (signal.aborted || outdated.signal.aborted) return { done: false, wakeAt: undefined };
       const failure = Failure.from(error);
       if (isRuntimeUnavailable(failure)) this.#parts.onRuntimeLost(runtime, failure);
       else this.#parts.log.error({ code: failure.code, error: failure.message }, 'look failed');
@@ -157,7 +159,13 @@ export class Reconciler {
       this.#pulls.abort(() => true, enabled ? 'prefetch.dryRun is true' : 'prefetch.enabled is false');
     this.#pulls.abort((reference) => !wanted.has(reference), 'no longer desired');
     this.#pulls.abort((reference) => !isAllowed(reference), 'prefetch.allow does not match it');
-    for (const part of [this.#backoffs, this.#manifests, this.#pulls]) part.retain(wanted);
+    this.#backoffs.retain(wanted);
+    this.#manifests.retain(wanted);
+    this.#lookAgain();
+  }
+
+  #lookAgain(): void {
+    this.#outdated.abort();
     this.#parts.trigger.fire();
   }
 
@@ -167,7 +175,7 @@ export class Reconciler {
   }
 
   #decide({ configuration, labels }: Inputs, observation: Observation): PullDecision {
-    this.#manifests.retain(new Set(this.#desired.images.map(({ reference }) => reference)));
+    this.#manifests.expire();
     return planPulls({
       now: Date.now(),
       desired: this.#desired.images,
@@ -215,15 +223,6 @@ export class Reconciler {
   #report(plan: PullPlan, { configuration }: Inputs, filesystem: ImageFilesystem | undefined): void {
     const imageSets = this.#presence.countSets(this.#desired, plan.at);
     reportLook(this.#parts.recorder, { plan, running: this.#pulls.running, imageSets, configuration, filesystem });
-  }
-
-  /** What aborted pulls left behind is kept for what is still wanted and not here yet. */
-  async #discardPartials(plan: PullPlan, runtime: Runtime, signal: AbortSignal): Promise<void> {
-    const keep = new Set([...plan.pulls, ...plan.waiting].map(({ reference }) => reference));
-    const key = [...keep].toSorted().join(' ');
-    if (key === this.#keptPartials) return;
-    await runtime.discardPartialPulls(keep, signal);
-    this.#keptPartials = key;
   }
 
   #credentialsOf(reference: string): Promise<readonly Credential[]> {

@@ -30,8 +30,8 @@ export interface Recorder {
   pullStarted(queuedSeconds: number): void;
   /** Bytes that came from the registry, as they come. */
   pulledBytes(bytes: number): void;
-  /** `seconds` without the queue; `sizeBytes` where known; `cached` when nothing had to be fetched. */
-  pullSucceeded(seconds: number, sizeBytes: number | undefined, cached: boolean): void;
+  /** `seconds` without the queue; `cached` when nothing had to be fetched. */
+  pullSucceeded(seconds: number, cached: boolean): void;
   pullFailed(code: FailureCode): void;
   imagesLost(count: number): void;
 }

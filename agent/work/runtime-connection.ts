@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Runtime, RuntimeEvent, RuntimeInfo } from '../runtime/runtime.ts';
 import type { Recorder } from './recorder.ts';
+import { sleep } from './sleep.ts';
 
 export interface Connected {
   readonly runtime: Runtime;
@@ -69,7 +69,7 @@ export class RuntimeConnection {
             'the mounted runtime socket has no links left: it belongs to a runtime that is gone',
           );
         }
-        await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+        await sleep(retryMs, signal);
         retryMs = Math.min(lastRetryMs, retryMs * 2);
       }
     }
@@ -117,7 +117,7 @@ export class RuntimeConnection {
       }
       if (signal.aborted) return;
       this.#parts.recorder.eventStreamRestarted();
-      await sleep(firstRetryMs, undefined, { signal }).catch(() => undefined);
+      await sleep(firstRetryMs, signal);
       await runtime.info(signal);
     }
   }
