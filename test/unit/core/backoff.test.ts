@@ -5,9 +5,9 @@ import { Failure } from '../../../agent/core/failure.ts';
 describe('backoffMs', () => {
   test('grows from failure to failure up to a cap, with full jitter', () => {
     const failure = new Failure('upstream', '502');
-    expect([1, 2, 3, 4].map((failures) => backoffMs(failure, failures, 1))).toEqual([2_000, 4_000, 8_000, 16_000]);
-    expect(backoffMs(failure, 1_000, 1)).toBe(300_000);
-    expect(backoffMs(failure, 4, 0.5)).toBe(8_000);
+    expect([1, 2, 3, 4].map((failures) => backoffMs(failure, failures, 1))).toEqual([2_500, 4_500, 8_500, 16_500]);
+    expect(backoffMs(failure, 1_000, 1)).toBe(300_500);
+    expect(backoffMs(failure, 4, 0.5)).toBe(8_500);
     expect(backoffMs(failure, 4, 0)).toBe(500);
   });
 
@@ -16,7 +16,7 @@ describe('backoffMs', () => {
   });
 
   test('the false 404 of a proxy project is tried again soon', () => {
-    expect(backoffMs(new Failure('not_found', 'no', { detail: 'not_found_proxy' }), 1, 1)).toBe(2_000);
+    expect(backoffMs(new Failure('not_found', 'no', { detail: 'not_found_proxy' }), 1, 1)).toBe(2_500);
   });
 
   test('what the server asks for is waited at least', () => {
