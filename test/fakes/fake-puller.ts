@@ -76,6 +76,7 @@ export class FakePuller {
       this.#store.hold(holder, image);
       const pull: Pull = { request, signal, blobs: toBlobs(image), check };
       if (this.#rules.resumes) this.#report(pull);
+      this.#report(pull);
       for (const blob of pull.blobs) await this.#fetch(blob, pull);
       for (const chainId of image.chainIds) await this.#unpack(chainId, pull);
       save(image);

@@ -60,6 +60,7 @@ export class FakeRegistryContent {
     this.checkReachable();
     const { status } = this.faults;
     if (status === 429) throw new Failure('rate_limited', `${reference}: 429 Too Many Requests`);
+    if (status === 401 || status === 403) throw new Failure('auth', `${reference}: status ${status}`);
     if (status !== undefined && status >= 500) throw new Failure('upstream', `${reference}: status ${status}`);
     if (status !== undefined) throw new Failure('other', `${reference}: status ${status}`);
     const { registry } = parseReference(reference);

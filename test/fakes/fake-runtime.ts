@@ -10,6 +10,7 @@ import { Failure } from '../../agent/core/failure.ts';
 import { normaliseReference, parseReference, repositoryName, storedName } from '../../agent/core/image-reference.ts';
 import type * as port from '../../agent/runtime/runtime.ts';
 import { FakeContainers } from './fake-containers.ts';
+import { FakeEvents } from './fake-events.ts';
 import { fakeImage } from './fake-image.ts';
 import type { FakeImage, FakeImageSpec } from './fake-image.ts';
 import { fakeKinds } from './fake-kinds.ts';
@@ -43,10 +44,10 @@ export class FakeRuntime implements port.Runtime {
   readonly #store: FakeStore;
   readonly #puller: FakePuller;
   readonly #pulse = new Pulse();
-  readonly #containers = new FakeContainers((event) => this.#emit(event));
+  readonly #events = new FakeEvents(this.#pulse);
+  readonly #containers = new FakeContainers((event) => this.#events.emit(event));
   /** Methods that do not answer until their signal fires. */
   readonly hanging = new Set<FakeMethod>();
-  readonly #watchers = new Set<port.RuntimeEvent[]>();
   readonly #failures: {
     readonly method: FakeMethod;
     readonly target: string | undefined;
@@ -92,10 +93,7 @@ export class FakeRuntime implements port.Runtime {
 
   async pull(request: port.PullRequest, signal: AbortSignal): Promise<port.PullResult> {
     await this.#enter('pull', request.reference, signal);
-    const life = this.#departures;
-    const checkAlive = () => {
-      if (life !== this.#departures) throw unavailable();
-    };
+    const checkAlive = this.#lifeCheck();
     const image = await this.#puller.pull(request, signal, checkAlive, (pulled) => {
       const reference = parseReference(request.reference);
       const digestName = `${repositoryName(reference)}@${pulled.manifestDigest}`;
@@ -135,19 +133,9 @@ export class FakeRuntime implements port.Runtime {
   async *watch(signal: AbortSignal): AsyncIterable<port.RuntimeEvent> {
     if (signal.aborted) return;
     await this.#enter('watch', undefined, signal);
-    const life = this.#departures;
-    const events: port.RuntimeEvent[] = [];
-    if (fakeKinds[this.kind].capabilities.events) this.#watchers.add(events);
-    try {
-      while (!signal.aborted) {
-        const event = events.shift();
-        if (event !== undefined) yield event;
-        else if (life !== this.#departures) throw unavailable();
-        else await this.#pulse.wait(signal);
-      }
-    } finally {
-      this.#watchers.delete(events);
-    }
+    const checkAlive = this.#lifeCheck();
+    if (!fakeKinds[this.kind].capabilities.events) throw new Failure('runtime', `${this.kind} tells no events`);
+    yield* this.#events.watch(signal, checkAlive);
   }
 
   close(): void {}
@@ -166,9 +154,14 @@ export class FakeRuntime implements port.Runtime {
     this.#remove(this.#named(reference).id);
   }
 
+  /** Gives an image a further name behind the agent's back. */
+  tag(reference: string, name: string): void {
+    this.#save(this.#named(reference), [normaliseReference(name)]);
+  }
+
   /** Takes a part of the image away, so that it is listed but not whole. */
-  damage(reference: string): void {
-    this.#store.damage(this.#named(reference));
+  damage(reference: string, part: 'config' | 'layer' = 'layer'): void {
+    this.#store.damage(this.#named(reference), part);
   }
 
   /** The pull of this reference waits when that many bytes of its blobs are here (0: before anything is asked). */
@@ -183,7 +176,7 @@ export class FakeRuntime implements port.Runtime {
   /** Resolves when a pull of this reference waits at its hold. */
   async held(reference: string, signal: AbortSignal): Promise<void> {
     const name = storedName(parseReference(reference));
-    while (!this.#puller.isHeld(name) && !signal.aborted) await this.#pulse.wait(signal);
+    await this.#until(() => this.#puller.isHeld(name), signal);
     signal.throwIfAborted();
   }
 
@@ -204,6 +197,11 @@ export class FakeRuntime implements port.Runtime {
   /** References whose partial pulls are kept for a retry (only where `resume` is declared). */
   get leases(): string[] {
     return this.#puller.leases;
+  }
+
+  /** Blobs that are there in part, kept or being fetched. */
+  get partialBlobs(): string[] {
+    return this.#store.partialBlobs;
   }
 
   /** Bytes of blobs on its disk, whole ones and partial ones. */
@@ -248,22 +246,29 @@ export class FakeRuntime implements port.Runtime {
 
   #save(image: FakeImage, names: readonly string[]): void {
     this.#store.save(image, names);
-    for (const name of names) this.#emit({ kind: 'image', action: 'add', name });
+    for (const name of names) this.#events.emit({ kind: 'image', action: 'add', name });
   }
 
   #remove(imageId: string): void {
-    for (const name of this.#store.remove(imageId)) this.#emit({ kind: 'image', action: 'remove', name });
+    for (const name of this.#store.remove(imageId)) this.#events.emit({ kind: 'image', action: 'remove', name });
   }
 
-  #emit(event: port.RuntimeEvent): void {
-    for (const events of this.#watchers) events.push(event);
-    this.#pulse.fire();
+  /** Throws from when the runtime goes away after now. */
+  #lifeCheck(): () => void {
+    const life = this.#departures;
+    return () => {
+      if (life !== this.#departures) throw unavailable();
+    };
+  }
+
+  async #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!condition() && !signal.aborted) await this.#pulse.wait(signal);
   }
 
   async #enter(method: FakeMethod, target: string | undefined, signal: AbortSignal): Promise<void> {
     this.calls.push({ method, target, at: Date.now() });
     await Promise.resolve();
-    while (this.hanging.has(method) && !signal.aborted) await this.#pulse.wait(signal);
+    if (this.hanging.has(method)) await this.#until(() => false, signal);
     signal.throwIfAborted();
     if (this.#away) throw unavailable();
     const index = this.#failures.findIndex(

@@ -101,11 +101,11 @@ export class FakeStore {
     else this.#pinned.delete(name);
   }
 
-  /** Loses the top layer and the config, as a bad disk or a half-done collection would. */
-  damage(image: FakeImage): void {
+  /** Loses the config or the top layer, as a bad disk or a half-done collection would. */
+  damage(image: FakeImage, part: 'config' | 'layer'): void {
     const top = image.chainIds.at(-1);
-    if (top !== undefined) this.#chainIds.delete(top);
-    this.#received.delete(image.id);
+    if (part === 'config') this.#received.delete(image.id);
+    else if (top !== undefined) this.#chainIds.delete(top);
   }
 
   received(blob: FakeBlob): number {
@@ -148,6 +148,10 @@ export class FakeStore {
     const chainIds = new Set(kept.flatMap((image) => image.chainIds));
     for (const digest of this.#received.keys()) if (!blobs.has(digest)) this.#received.delete(digest);
     for (const chainId of this.#chainIds) if (!chainIds.has(chainId)) this.#chainIds.delete(chainId);
+  }
+
+  get partialBlobs(): string[] {
+    return [...this.#received].filter(([, { bytes, sizeBytes }]) => bytes < sizeBytes).map(([digest]) => digest);
   }
 
   /** Bytes of blobs, complete or not: what an aborted pull may have left. */

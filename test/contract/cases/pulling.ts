@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import type { PullProgress } from '../../../agent/runtime/runtime.ts';
+import { buildImage, buildIndex, buildLayer } from '../../harness/images.ts';
+import { failureOf, findImage, pull, push, smallImage, soon, toExpected, toRequest } from '../helpers.ts';
+import { rightCredential, wrongCredential } from '../subject.ts';
+import type { Subject } from '../subject.ts';
+
+/** For a machine that nobody runs these tests on. */
+function foreignImage(seed: string) {
+  return buildImage({
+    layers: [buildLayer({ seed, sizeBytes: 1_000 })],
+    platform: { os: 'linux', architecture: 's390x' },
+  });
+}
+
+export function describePulling(subject: () => Subject): void {
+  describe('pulling', () => {
+    it('gives the image id', async () => {
+      const { runtime, registry } = subject();
+      const image = smallImage('id');
+      expect(await pull(runtime, await push(registry, 'id', image))).toBe(image.configDigest);
+    });
+
+    it('uses the credential that it is given', async () => {
+      const { runtime, privateRegistry: registry } = subject();
+      const image = smallImage('private');
+      const reference = await push(registry, 'private', image);
+      const credential = rightCredential(registry.host);
+      expect(await pull(runtime, reference, { credential })).toBe(image.configDigest);
+    });
+
+    it('fails with auth on a wrong credential', async () => {
+      const { runtime, privateRegistry: registry } = subject();
+      const reference = await push(registry, 'wrong-credential', smallImage('wrong credential'));
+      const credential = wrongCredential(registry.host);
+      expect(await failureOf(pull(runtime, reference, { credential }))).toMatchObject({ code: 'auth' });
+    });
+
+    it('fails with auth without a credential where one is needed, also after a pull with one', async () => {
+      const { runtime, privateRegistry: registry } = subject();
+      const reference = await push(registry, 'no-credential', smallImage('no credential'));
+      await pull(runtime, reference, { credential: rightCredential(registry.host) });
+      await push(registry, 'no-credential', smallImage('no credential, moved'));
+      expect(await failureOf(pull(runtime, reference))).toMatchObject({ code: 'auth' });
+    });
+
+    it('fetches no blob of an image that is there', async () => {
+      const { runtime, registry } = subject();
+      const image = smallImage('there');
+      const reference = await push(registry, 'there', image);
+      await pull(runtime, reference);
+      const before = registry.bytesSent();
+      expect(await pull(runtime, reference)).toBe(image.configDigest);
+      expect(registry.bytesSent() - before).toBe(0);
+    });
+
+    it('fetches no layer that another image brought', async () => {
+      const { runtime, registry } = subject();
+      const base = buildLayer({ seed: 'shared base', sizeBytes: 20_000 });
+      const one = buildImage({ layers: [base] });
+      const two = buildImage({ layers: [base, buildLayer({ seed: 'shared top', sizeBytes: 2_000 })] });
+      await pull(runtime, await push(registry, 'shared-one', one));
+      await pull(runtime, await push(registry, 'shared-two', two));
+      expect(registry.bytesOf(base.digest)).toBe(base.blob.length);
+    });
+
+    it('pulls by digest, and the image then has no tag', async () => {
+      const { runtime, registry } = subject();
+      const image = smallImage('by digest');
+      await push(registry, 'by-digest', image);
+      const name = `${registry.host}/contract/by-digest@${image.manifestDigest}`;
+      expect(await pull(runtime, name)).toBe(image.configDigest);
+      expect(await findImage(runtime, image.configDigest)).toMatchObject({ tags: [], digests: [name] });
+    });
+
+    it('takes the digest where a reference has a tag as well', async () => {
+      const { runtime, registry } = subject();
+      const image = smallImage('tag and digest');
+      await push(registry, 'tag-and-digest', image, '1');
+      await push(registry, 'tag-and-digest', smallImage('the tag moved on'), '1');
+      const name = `${registry.host}/contract/tag-and-digest`;
+      expect(await pull(runtime, `${name}:1@${image.manifestDigest}`)).toBe(image.configDigest);
+      const shown = await findImage(runtime, image.configDigest);
+      expect(shown?.digests).toEqual([`${name}@${image.manifestDigest}`]);
+    });
+
+    it.each(['contract/no-such-repository:1', 'contract/known:no-such-tag'])(
+      'fails with not_found on %s',
+      async (name) => {
+        const { runtime, registry } = subject();
+        await push(registry, 'known', smallImage('known'));
+        expect(await failureOf(pull(runtime, `${registry.host}/${name}`))).toMatchObject({ code: 'not_found' });
+      },
+    );
+
+    it('fails with no_platform where the image is for another one', async () => {
+      const { runtime, registry } = subject();
+      const reference = await push(registry, 'foreign', buildIndex([foreignImage('foreign')]));
+      expect(await failureOf(pull(runtime, reference))).toMatchObject({ code: 'no_platform' });
+    });
+
+    it('takes its own platform out of an index, and names the image by the digest of the index', async () => {
+      const { runtime, registry } = subject();
+      const own = smallImage('own platform');
+      const index = buildIndex([foreignImage('not this'), own]);
+      expect(await pull(runtime, await push(registry, 'index', index))).toBe(own.configDigest);
+      const shown = await findImage(runtime, own.configDigest);
+      expect(shown?.digests).toEqual([`${registry.host}/contract/index@${index.indexDigest}`]);
+    });
+
+    it('reports growing bytes up to the total, and goes on reporting while it unpacks', async () => {
+      const { runtime, registry, expected } = subject();
+      const layers = [1, 2, 3, 4].map((number) =>
+        buildLayer({ seed: `progress ${number}`, sizeBytes: 700_000, compressibility: 0 }),
+      );
+      const image = buildImage({ layers });
+      const total = toExpected(image).reduce((sum, blob) => sum + blob.sizeBytes, 0);
+      const reference = await push(registry, 'progress', image);
+      const seen: PullProgress[] = [];
+      registry.throttle(1_500_000);
+      try {
+        const request = toRequest(reference, {
+          expected: toExpected(image),
+          onProgress: (progress) => seen.push(progress),
+        });
+        await runtime.pull(request, soon());
+      } finally {
+        registry.throttle(undefined);
+      }
+      if (!expected.capabilities.progress) return expect(seen).toEqual([]);
+      const bytes = seen.map((progress) => progress.downloadedBytes);
+      expect(bytes).toEqual(bytes.toSorted((left, right) => left - right));
+      expect(new Set(bytes).size).toBeGreaterThan(3);
+      expect(seen.at(-1)).toEqual({ downloadedBytes: total, totalBytes: total });
+      expect(bytes.filter((count) => count === total).length).toBeGreaterThan(1);
+    });
+  });
+}
