@@ -14,7 +14,11 @@ export interface Registry {
   resolveDigest(reference: ImageReference, credentials: readonly Credential[], signal: AbortSignal): Promise<string>;
 
   /** Reads the manifest (through an index: the best platform match) and its config, for sizes and chain ids. */
-  readManifest(reference: ImageReference, credentials: readonly Credential[], signal: AbortSignal): Promise<ManifestSummary>;
+  readManifest(
+    reference: ImageReference,
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+  ): Promise<ManifestSummary>;
 
   close(): Promise<void>;
 }

@@ -1,0 +1,173 @@
+/**
+ * HTTP to one registry, its token service and the storage that it redirects to, on undici: TLS with the registry's own authority,
+ * proxies from the environment, bounded connections, times and bodies. The body is always read or dropped, so that no connection stays taken.
+ */
+
+import { readFile, stat } from 'node:fs/promises';
+import { getCACertificates } from 'node:tls';
+import { EnvHttpProxyAgent, request } from 'undici';
+import { Failure } from '../core/failure.ts';
+import type { Endpoint } from './endpoint.ts';
+import { toNetworkFailure } from './network-failure.ts';
+
+export interface RegistryLog {
+  debug(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface Timeouts {
+  /** Until the connection and its TLS stand. */
+  readonly connectMs: number;
+  /** Without a response header, or without a byte of the body. */
+  readonly idleMs: number;
+  /** One request with its body. */
+  readonly totalMs: number;
+}
+
+export const defaultTimeouts: Timeouts = { connectMs: 10_000, idleMs: 30_000, totalMs: 120_000 };
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** A longer body of a successful answer is a Failure; of an error it is cut. */
+  readonly maxBytes: number;
+  /** Verify the certificate also where the registry's settings say not to: the host is another one and gets a credential. */
+  readonly alwaysVerify?: boolean;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly url: URL;
+  readonly body: Buffer;
+  /** All lines of a header, by its lower-case name. */
+  header(name: string): readonly string[];
+}
+
+/** Connections, and so requests at once, to one host. */
+const maxConnections = 4;
+const maxErrorBytes = 64 * 1024;
+
+interface Connections {
+  readonly dispatcher: EnvHttpProxyAgent;
+  readonly fingerprint: string;
+}
+
+export class Transport {
+  readonly #timeouts: Timeouts;
+  readonly #log: RegistryLog | undefined;
+  readonly #connections = new Map<string, Connections>();
+
+  constructor(timeouts: Timeouts, log: RegistryLog | undefined) {
+    this.#timeouts = timeouts;
+    this.#log = log;
+  }
+
+  /**
+   * Sends one request and reads the answer, whatever its status. Follows no redirect.
+   * @throws Failure `network`, `tls`, `timeout`, `other` (a body beyond the limit); an abort throws `signal.reason`.
+   */
+  async send(
+    endpoint: Endpoint,
+    { method, url, headers, maxBytes, alwaysVerify }: HttpRequest,
+    signal: AbortSignal,
+  ): Promise<HttpResponse> {
+    signal.throwIfAborted();
+    const deadline = AbortSignal.timeout(this.#timeouts.totalMs);
+    try {
+      const dispatcher = await this.#dispatcherOf(endpoint, alwaysVerify ?? false);
+      const response = await request(url, { method, headers, dispatcher, signal: AbortSignal.any([signal, deadline]) });
+      const isError = response.statusCode >= 300;
+      const limit = isError ? Math.min(maxBytes, maxErrorBytes) : maxBytes;
+      const chunks: Buffer[] = [];
+      let length = 0;
+      for await (const chunk of response.body as AsyncIterable<Buffer>) {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length > limit) break;
+      }
+      if (length > limit && !isError)
+        throw new Failure('other', `${url.host} sends more than the ${limit} bytes that are allowed here`);
+      return {
+        status: response.statusCode,
+        url,
+        body: Buffer.concat(chunks),
+        header: (name) => [response.headers[name] ?? []].flat(),
+      };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (deadline.aborted)
+        throw new Failure(
+          'timeout',
+          `${url.host} did not finish its answer within ${this.#timeouts.totalMs / 1000} s`,
+          { cause: error },
+        );
+      throw toNetworkFailure(error, url, endpoint);
+    }
+  }
+
+  async close(): Promise<void> {
+    const all = [...this.#connections.values()];
+    this.#connections.clear();
+    await Promise.all(all.map(({ dispatcher }) => dispatcher.destroy()));
+  }
+
+  /** Connections are kept until the settings or the authority's file change; requests under way finish on the old ones. */
+  async #dispatcherOf(endpoint: Endpoint, alwaysVerify: boolean): Promise<EnvHttpProxyAgent> {
+    const isVerified = alwaysVerify || !endpoint.insecureSkipVerify;
+    const key = `${endpoint.host} ${isVerified}`;
+    const { caFile } = endpoint;
+    const fingerprint = caFile === undefined ? '' : `${caFile} ${await fingerprintOf(caFile)}`;
+    const known = this.#connections.get(key);
+    if (known?.fingerprint === fingerprint) return known.dispatcher;
+
+    const ca = caFile === undefined ? undefined : [...getCACertificates('default'), await readAuthority(caFile)];
+    const existing = this.#connections.get(key);
+    if (existing?.fingerprint === fingerprint) return existing.dispatcher;
+    if (!isVerified) this.#log?.warn({ registry: endpoint.host }, 'insecureSkipVerify: the registry could be anybody');
+    const dispatcher = createDispatcher(isVerified, ca, this.#timeouts);
+    this.#connections.set(key, { dispatcher, fingerprint });
+    void existing?.dispatcher.close().catch(() => undefined);
+    return dispatcher;
+  }
+}
+
+function createDispatcher(
+  rejectUnauthorized: boolean,
+  ca: string[] | undefined,
+  timeouts: Timeouts,
+): EnvHttpProxyAgent {
+  const tls = { rejectUnauthorized, ...(ca === undefined ? {} : { ca }) };
+  return new EnvHttpProxyAgent({
+    connections: maxConnections,
+    pipelining: 1,
+    allowH2: false,
+    connectTimeout: timeouts.connectMs,
+    headersTimeout: timeouts.idleMs,
+    bodyTimeout: timeouts.idleMs,
+    connect: { timeout: timeouts.connectMs, ...tls },
+    requestTls: tls,
+  });
+}
+
+async function fingerprintOf(caFile: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeNs } = await stat(caFile, { bigint: true });
+    return `${dev}:${ino}:${size}:${mtimeNs}`;
+  } catch (error) {
+    throw new Failure('tls', `the CA file ${caFile} cannot be read`, { detail: 'tls_ca', cause: error });
+  }
+}
+
+async function readAuthority(caFile: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(caFile, 'utf8');
+  } catch (error) {
+    throw new Failure('tls', `the CA file ${caFile} cannot be read`, { detail: 'tls_ca', cause: error });
+  }
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) {
+    throw new Failure('tls', `the CA file ${caFile} holds no PEM certificate`, { detail: 'tls_ca' });
+  }
+  return text;
+}
