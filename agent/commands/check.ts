@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { parseConfiguration } from '../config/load.ts';
+import { errorMessage, Failure } from '../core/failure.ts';
+import { formatMistakes } from '../core/mistake.ts';
+import type { CommandContext } from './context.ts';
+import { exitCodes } from './exit-codes.ts';
+
+/** `stevedore check FILE`: the list of mistakes is the result, so it goes to standard output. */
+export async function check(file: string, json: boolean, context: CommandContext): Promise<number> {
+  const source = file === '-' ? '(standard input)' : file;
+  const parsed = parseConfiguration(await readText(file, context), source);
+  if (json) {
+    const mistakes = parsed.ok ? [] : parsed.mistakes;
+    context.stdout.write(
+      `${JSON.stringify({ version: 1, source, outcome: parsed.ok ? 'success' : 'error', mistakes })}\n`,
+    );
+  } else if (parsed.ok) {
+    const { imageSets } = parsed.configuration;
+    const images = new Set(imageSets.flatMap((imageSet) => imageSet.images)).size;
+    context.stdout.write(`${source}: ok, ${count(imageSets.length, 'image set')}, ${count(images, 'image')}\n`);
+  } else {
+    context.stdout.write(`${formatMistakes(parsed.mistakes, source)}\n`);
+  }
+  return parsed.ok ? exitCodes.done : exitCodes.failed;
+}
+
+async function readText(file: string, { stdin, signal }: CommandContext): Promise<string> {
+  try {
+    return file === '-' ? await text(stdin) : await readFile(file, { encoding: 'utf8', signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new Failure('other', `cannot read ${file}: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,47 @@
+import { connectControl } from '../control/control-client.ts';
+import { errorMessage } from '../core/failure.ts';
+import { type PlanDocument, toPlanDocument } from '../core/plan-document.ts';
+import { readBuildInfo } from '../ops/build-info.ts';
+import { createLogger } from '../ops/log.ts';
+import { createMetrics } from '../ops/metrics.ts';
+import type { Settings } from '../settings.ts';
+import { type CommonOptions, findViewOptions } from './common-options.ts';
+import type { CommandContext } from './context.ts';
+import { exitCodes } from './exit-codes.ts';
+import { toPlanText } from './plan-text.ts';
+
+/** `stevedore plan`: reads only; takes no lock and writes nothing, not even into the state folder. */
+export async function plan(
+  settings: Settings,
+  options: CommonOptions,
+  json: boolean,
+  context: CommandContext,
+): Promise<number> {
+  const { stdout } = context;
+  const document =
+    (findViewOptions(options).length === 0 ? await askAgent(settings, context) : undefined) ??
+    (await lookOnce(settings, context));
+  stdout.write(
+    json ? `${JSON.stringify(document, null, 2)}\n` : toPlanText(document, stdout.isTTY ? stdout.columns : undefined),
+  );
+  return exitCodes.done;
+}
+
+/** The running agent knows what it pulls just now and what it waits for; undefined where none can be asked. */
+async function askAgent(settings: Settings, { stderr, signal }: CommandContext): Promise<PlanDocument | undefined> {
+  try {
+    const agent = await connectControl(settings.stateDir, signal);
+    return await agent?.plan(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    stderr.write(`stevedore: ${errorMessage(error)}; looking without it\n`);
+    return undefined;
+  }
+}
+
+async function lookOnce(settings: Settings, context: CommandContext): Promise<PlanDocument> {
+  const createAgent = await context.loadAgent();
+  const log = createLogger(settings.logLevel, context.stderr);
+  const agent = createAgent(settings, { log, metrics: createMetrics(readBuildInfo(context.environment)) });
+  return toPlanDocument(await agent.plan(context.signal));
+}

@@ -1,0 +1,138 @@
+import { Command, CommanderError } from 'commander';
+import { errorMessage } from '../core/failure.ts';
+import { readBuildInfo } from '../ops/build-info.ts';
+import { check } from './check.ts';
+import { addCommonOptions, type CommonOptions, parseSettings } from './common-options.ts';
+import type { CommandContext } from './context.ts';
+import { exitCodes, toExitCode } from './exit-codes.ts';
+import { plan } from './plan.ts';
+import { pull } from './pull.ts';
+import { run } from './run.ts';
+
+type JsonOption = { readonly json?: boolean };
+
+/** Runs the command that the arguments (without `node` and the script) name, and returns the exit code. Never throws. */
+export async function runCommandLine(argv: readonly string[], context: CommandContext): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  const program = createProgram(context, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Commander has said it all; help and version that were asked for are no errors.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    if (context.signal.aborted) return exitCodes.failed;
+    context.stderr.write(`stevedore: ${errorMessage(error)}\n`);
+    // A user's mistake needs no stack trace, somebody who looks for ours does.
+    const { STEVEDORE_LOG_LEVEL: level } = context.environment as Record<string, string | undefined>;
+    if ((level === 'debug' || level === 'trace') && error instanceof Error) context.stderr.write(`${error.stack}\n`);
+    return toExitCode(error);
+  }
+}
+
+function createProgram(context: CommandContext, finish: (exitCode: number) => void): Command {
+  const { environment } = context;
+  const program = new Command('stevedore')
+    .description('Prefetches container images onto a node, as image sets and node labels ask for them.')
+    .version(readBuildInfo(environment).version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'stevedore: ')),
+      getOutHelpWidth: () => context.stdout.columns ?? 100,
+      getErrHelpWidth: () => context.stderr.columns ?? 100,
+    })
+    .showHelpAfterError("Run 'stevedore --help' for what there is.")
+    .exitOverride();
+  addCommonOptions(program);
+  program.addHelpText('after', rootExamples);
+
+  // Subcommands take over the settings above, so they are made after them.
+  program
+    .command('run')
+    .description('run the agent until SIGTERM or SIGINT')
+    .addHelpText('after', runExamples)
+    .action(async () => {
+      finish(await run(parseSettings(program.opts<CommonOptions>(), environment, 'info'), context));
+    });
+  program
+    .command('check')
+    .description('check a configuration file: all its mistakes at once; exit code 1 when there are any')
+    .argument('[file]', "the file, - for standard input (default: --config's)")
+    .option('--json', 'print JSON')
+    .addHelpText('after', checkExamples)
+    .action(async (file: string | undefined, { json = false }: JsonOption) => {
+      const settings = parseSettings(program.opts<CommonOptions>(), environment, 'error');
+      finish(await check(file ?? settings.configFile, json, context));
+    });
+  program
+    .command('plan')
+    .description('show what would be pulled on this node and why, and what would not; changes nothing')
+    .option('--json', 'print JSON (schema: agent/core/plan.schema.json)')
+    .addHelpText('after', planExamples)
+    .action(async ({ json = false }: JsonOption) => {
+      const options = program.opts<CommonOptions>();
+      finish(await plan(parseSettings(options, environment, 'error'), options, json, context));
+    });
+  program
+    .command('pull')
+    .description('pull what is missing, once, and exit')
+    .option('--json', 'print one JSON object a line')
+    .addHelpText('after', pullExamples)
+    .action(async ({ json = false }: JsonOption) => {
+      const options = program.opts<CommonOptions>();
+      finish(await pull(parseSettings(options, environment, 'error'), options, json, context));
+    });
+  return program;
+}
+
+const rootExamples = `
+Options may stand before or after the command, and win over environment variables.
+
+Examples:
+  stevedore check config.yaml
+  stevedore plan --config config.yaml --label accelerator=nvidia
+  stevedore pull --config config.yaml --label accelerator=nvidia
+  stevedore run --config config.yaml --labels-file labels --listen 0.0.0.0:9746
+
+Exit codes:
+  0   done, or nothing to do
+  1   failed, or mistakes were found
+  2   the command line, or what the machine offers, is not clear
+  3   partly done
+  4   the state folder is in use by another stevedore
+  75  the runtime's mounted socket is dead: start again`;
+
+const runExamples = `
+Serves /livez, /readyz and /metrics on --listen. SIGTERM and SIGINT stop it within 5 s, a second one at once.
+
+Examples:
+  stevedore run --config config.yaml --label accelerator=nvidia
+  STEVEDORE_LABELS=accelerator=nvidia,zone=a stevedore run --runtime containerd --state-dir /var/lib/stevedore`;
+
+const checkExamples = `
+Examples:
+  stevedore check config.yaml
+  kubectl get configmap stevedore -o jsonpath='{.data.config\\.yaml}' | stevedore check -`;
+
+const planExamples = `
+Where an agent runs on the same state folder, it is asked for its plan; with --config, --label, --labels-file, --node-name,
+--runtime or --endpoint on the command line the node is looked at with those instead: so a change can be tried out.
+
+Examples:
+  stevedore plan
+  stevedore plan --config new.yaml --label accelerator=nvidia
+  stevedore plan --json | jq '.pulls[] | {reference, downloadBytes}'`;
+
+const pullExamples = `
+Where an agent runs on the same state folder, it does the pulling, with its own configuration and labels; Ctrl-C then only
+stops the watching. Exit code 3 when a part of the images could not be pulled, 1 when none could.
+
+Examples:
+  stevedore pull --config config.yaml --label accelerator=nvidia
+  stevedore pull --json | jq 'select(.kind == "failed")'`;
