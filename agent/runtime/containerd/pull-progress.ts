@@ -94,7 +94,7 @@ function createLooks(
 
   /** Reads a small blob once, in case it is the manifest or the config. */
   async function examine(digest: string): Promise<void> {
-    if (examined.has(digest) || tracker.chainIds() !== undefined) return;
+    if (examined.has(digest) || tracker.isDescribed()) return;
     const answer = await exists(client.unary(content.info, { digest }, signal));
     if (answer === undefined) return;
     examined.add(digest);
@@ -103,23 +103,23 @@ function createLooks(
     if (document === undefined) return;
     tracker.learn(digest, document);
     if (document.kind === 'manifest') await checkBlobs(tracker.unseen());
-    if (document.kind === 'config') await findUnpacked(tracker);
+    if (document.kind !== 'index') await findUnpacked();
   }
 
   /** Layers that are unpacked already are not fetched: the highest one that exists tells of all below. */
-  async function findUnpacked({ chainIds, completeLayer }: PullTracker): Promise<void> {
-    const chain = chainIds() ?? [];
+  async function findUnpacked(): Promise<void> {
+    const chain = tracker.chainIds();
     for (let index = chain.length - 1; index >= 0; index -= 1) {
       const found = await exists(client.unary(snapshots.stat, { snapshotter, key: chain[index] ?? '' }, signal));
       if (found === undefined) continue;
-      for (const chainId of chain.slice(0, index + 1)) completeLayer(chainId);
+      for (const chainId of chain.slice(0, index + 1)) tracker.completeLayer(chainId);
       return;
     }
   }
 
   /** Our lease holds what our pull touched, present blobs included: that is how the manifest of a tag is found. */
   async function discover(): Promise<void> {
-    if (tracker.chainIds() !== undefined || leaseId === undefined) return;
+    if (tracker.isDescribed() || leaseId === undefined) return;
     const answer = await exists(client.unary(leases.listResources, { id: leaseId }, signal));
     for (const { id, type } of answer?.resources ?? []) if (type === 'content') await examine(id);
   }
@@ -174,7 +174,8 @@ function createLooks(
         quietSince = Date.now();
         request.onProgress(tracker.progress());
       }
-      pauseMs = moved ? fastestPollMs : Math.min(slowestPollMs, pauseMs * 1.5);
+      const eager = moved || tracker.progress().totalBytes === undefined;
+      pauseMs = eager ? fastestPollMs : Math.min(slowestPollMs, pauseMs * 1.5);
       await delay(pauseMs, undefined, { signal });
     }
   }

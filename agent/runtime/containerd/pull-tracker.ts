@@ -26,8 +26,10 @@ export interface PullTracker {
   /** Not here and not arriving, as far as seen: small blobs come between two looks. */
   unseen(): readonly string[];
   incomplete(): readonly string[];
-  /** From the base up; undefined until the config was read. */
-  chainIds(): readonly string[] | undefined;
+  /** From the base up; empty until the config was read. */
+  chainIds(): readonly string[];
+  /** Manifest and config were read: nothing more to learn. */
+  isDescribed(): boolean;
   /** The chain id that a snapshot's name or unpack key (`extract-… sha256:…`) stands for, if it is one of ours. */
   toChainId(nameOrKey: string): string | undefined;
   progress(): PullProgress;
@@ -101,7 +103,8 @@ export function createPullTracker(expected: readonly ExpectedBlob[] | undefined)
     },
     unseen: () => [...blobs].filter(([, blob]) => blob.state === 'unseen').map(([digest]) => digest),
     incomplete: () => [...blobs].filter(([, blob]) => blob.state !== 'here').map(([digest]) => digest),
-    chainIds: () => (chain === undefined ? undefined : [...chain.keys()]),
+    chainIds: () => [...(chain?.keys() ?? [])],
+    isDescribed: () => layers !== undefined && chain !== undefined,
     toChainId(nameOrKey) {
       const chainId = nameOrKey.slice(nameOrKey.lastIndexOf(' ') + 1);
       return chain?.has(chainId) === true ? chainId : undefined;
