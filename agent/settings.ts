@@ -14,6 +14,8 @@ export interface Settings {
   readonly runtime: RuntimeKind | 'auto';
   /** `unix:///run/containerd/containerd.sock`; undefined: look at the usual places. */
   readonly endpoint: string | undefined;
+  /** A folder on the image filesystem, for its free space; undefined: where the runtime says that it keeps images. */
+  readonly imageFilesystem: string | undefined;
   readonly stateDir: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly logLevel: LogLevel;

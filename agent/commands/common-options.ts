@@ -17,6 +17,7 @@ export interface CommonOptions {
   readonly nodeName?: string;
   readonly runtime?: string;
   readonly endpoint?: string;
+  readonly imageFilesystem?: string;
   readonly stateDir?: string;
   readonly listen?: string;
   readonly logLevel?: string;
@@ -49,6 +50,10 @@ export function addCommonOptions(command: Command): Command {
     .option('--node-name <name>', "this node's name (default: the host name; env: STEVEDORE_NODE_NAME)")
     .option('--runtime <kind>', `container runtime: ${runtimes.join(', ')} (default: auto; env: STEVEDORE_RUNTIME)`)
     .option('--endpoint <url>', "the runtime's socket, unix:///… (default: the usual places; env: STEVEDORE_ENDPOINT)")
+    .option(
+      '--image-filesystem <dir>',
+      'a folder on the image filesystem, for its free space (default: where the runtime says; env: STEVEDORE_IMAGE_FILESYSTEM)',
+    )
     .option('--state-dir <dir>', `state folder (default: ${defaults.stateDir}; env: STEVEDORE_STATE_DIR)`)
     .option(
       '--listen <host:port>',
@@ -96,6 +101,7 @@ export function parseSettings(
     return set === undefined || set === '' ? undefined : { name: variable, value: set };
   };
   const labelsFile = given('labels-file', options.labelsFile);
+  const imageFilesystem = given('image-filesystem', options.imageFilesystem);
   return {
     configFile: parsePath(given('config', options.config), defaults.configFile),
     labels: { ...parseLabelList(given('labels', undefined)), ...parseLabels('--label', options.label ?? []) },
@@ -103,6 +109,7 @@ export function parseSettings(
     nodeName: parseNodeName(given('node-name', options.nodeName)),
     runtime: parseChoice(given('runtime', options.runtime), runtimes, 'auto'),
     endpoint: parseEndpoint(given('endpoint', options.endpoint)),
+    imageFilesystem: imageFilesystem === undefined ? undefined : parsePath(imageFilesystem, ''),
     stateDir: parsePath(given('state-dir', options.stateDir), defaults.stateDir),
     listen: parseListen(given('listen', options.listen) ?? { name: '--listen', value: defaults.listen }),
     logLevel: parseChoice(given('log-level', options.logLevel), logLevels, defaultLogLevel),

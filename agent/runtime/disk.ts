@@ -1,6 +1,9 @@
 import { statfs } from 'node:fs/promises';
 
+import { errorMessage } from '../core/failure.ts';
+import type { Logger } from '../core/logger.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
+import type { RuntimeInfo } from './runtime.ts';
 
 /**
  * The figures of the filesystem that `path` is on, by statfs(2).
@@ -14,5 +17,30 @@ export async function readImageFilesystem(path: string): Promise<ImageFilesystem
     availBytes: bavail * bsize,
     files,
     filesFree: ffree,
+  };
+}
+
+/**
+ * Reads the filesystem that holds the images: at `path` where one is given (in a container: a folder mounted from it), else at
+ * the folder that the runtime names. Undefined where neither can be asked; that is said once.
+ */
+export function createFilesystemReader(
+  path: string | undefined,
+  log: Logger,
+): (info: RuntimeInfo) => Promise<ImageFilesystem | undefined> {
+  let said: string | undefined;
+  return async ({ imageRoot }) => {
+    const asked = path ?? imageRoot;
+    const problem = (reason: string): undefined => {
+      if (said !== reason)
+        log.warn({ path: asked, reason }, 'the image filesystem cannot be asked: no pull waits for disk');
+      said = reason;
+    };
+    if (asked === undefined) return problem('the runtime does not say where it keeps images');
+    try {
+      return await readImageFilesystem(asked);
+    } catch (error) {
+      return problem(errorMessage(error));
+    }
   };
 }

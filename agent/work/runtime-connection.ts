@@ -9,14 +9,6 @@ export interface Connected {
   readonly info: RuntimeInfo;
 }
 
-/**
- * The mounted socket file has no links left: the runtime made a new one that this container will never see, and only a new
- * container binds that one.
- */
-export class DeadSocketError extends Error {
-  override readonly name = 'DeadSocketError';
-}
-
 export interface RuntimeConnectionParts {
   /** Finds the runtime and asks who it is. @throws Failure `runtime`/`unavailable` while nobody answers */
   readonly connect: (signal: AbortSignal) => Promise<Connected>;
@@ -46,7 +38,7 @@ export class RuntimeConnection {
     if (runtime === this.#runtime) this.#lost?.(failure);
   }
 
-  /** @throws DeadSocketError; what is no Failure cannot be waited out (two runtimes, a bad endpoint) and is thrown on */
+  /** @throws Failure with detail `dead_socket`; what is no Failure cannot be waited out (two runtimes, a bad endpoint) and is thrown on */
   async run(signal: AbortSignal): Promise<void> {
     let retryMs = firstRetryMs;
     let said = '';
@@ -64,10 +56,9 @@ export class RuntimeConnection {
         if (message !== said)
           this.#parts.log.warn({ error: message }, 'the container runtime does not answer: waiting for it');
         said = message;
+        // The runtime made a new socket that this container will never see: only a new container binds that one.
         if (await this.#parts.isSocketDead()) {
-          throw new DeadSocketError(
-            'the mounted runtime socket has no links left: it belongs to a runtime that is gone',
-          );
+          throw new Failure('runtime', 'the mounted runtime socket has no links left', { detail: 'dead_socket' });
         }
         await sleep(retryMs, signal);
         retryMs = Math.min(lastRetryMs, retryMs * 2);

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Failure } from '../../../agent/core/failure.ts';
 import type { PullRoundEvent } from '../../../agent/core/pull-round.ts';
-import { DeadSocketError } from '../../../agent/work/runtime-connection.ts';
 import { FakeNode, sampleCredential } from '../../fakes/fake-node.ts';
 import { sampleConfiguration, sampleSet } from '../../fakes/samples.ts';
 
@@ -229,7 +228,7 @@ describe('the runtime goes', () => {
     await node.stop();
     const running = start();
     await pass();
-    const left = expect(running).rejects.toBeInstanceOf(DeadSocketError);
+    const left = expect(running).rejects.toMatchObject({ detail: 'dead_socket' });
     node.socketDead = true;
     node.runtime.goAway();
     await pass(1_000);
