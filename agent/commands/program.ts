@@ -1,13 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { errorMessage } from '../core/failure.ts';
 import { readBuildInfo } from '../ops/build-info.ts';
-import { check } from './check.ts';
 import { addCommonOptions, type CommonOptions, parseSettings } from './common-options.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodes, toExitCode } from './exit-codes.ts';
-import { plan } from './plan.ts';
-import { pull } from './pull.ts';
-import { run } from './run.ts';
 
 type JsonOption = { readonly json?: boolean };
 
@@ -52,12 +48,14 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
   addCommonOptions(program);
   program.addHelpText('after', rootExamples);
 
-  // Subcommands take over the settings above, so they are made after them.
+  // Subcommands take over the settings above, so they are made after them. Each loads its code when it is called: the agent
+  // does without tables and progress bars for as long as it runs.
   program
     .command('run')
     .description('run the agent until SIGTERM or SIGINT')
     .addHelpText('after', runExamples)
     .action(async () => {
+      const { run } = await import('./run.ts');
       finish(await run(parseSettings(program.opts<CommonOptions>(), environment, 'info'), context));
     });
   program
@@ -68,6 +66,7 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
     .addHelpText('after', checkExamples)
     .action(async (file: string | undefined, { json = false }: JsonOption) => {
       const settings = parseSettings(program.opts<CommonOptions>(), environment, 'error');
+      const { check } = await import('./check.ts');
       finish(await check(file ?? settings.configFile, json, context));
     });
   program
@@ -77,6 +76,7 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
     .addHelpText('after', planExamples)
     .action(async ({ json = false }: JsonOption) => {
       const options = program.opts<CommonOptions>();
+      const { plan } = await import('./plan.ts');
       finish(await plan(parseSettings(options, environment, 'error'), options, json, context));
     });
   program
@@ -86,6 +86,7 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
     .addHelpText('after', pullExamples)
     .action(async ({ json = false }: JsonOption) => {
       const options = program.opts<CommonOptions>();
+      const { pull } = await import('./pull.ts');
       finish(await pull(parseSettings(options, environment, 'error'), options, json, context));
     });
   return program;

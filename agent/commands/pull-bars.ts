@@ -1,4 +1,4 @@
-import { Format, MultiBar, type SingleBar } from 'cli-progress';
+import cliProgress, { type SingleBar } from 'cli-progress';
 import type { PullRoundEvent } from '../core/pull-round.ts';
 import type { Output } from './context.ts';
 import { type PullReporter, toEventLine, toReadableProgress } from './pull-reporter.ts';
@@ -15,7 +15,7 @@ const progressWidth = 21;
 /** One bar for each pull that runs; what is settled scrolls away above them. */
 export function createPullBars(output: Output): PullReporter {
   const nameWidth = Math.max(10, (output.columns ?? 80) - barWidth - progressWidth - 2);
-  const multiBar = new MultiBar({
+  const multiBar = new cliProgress.MultiBar({
     stream: output,
     clearOnComplete: true,
     hideCursor: true,
@@ -26,7 +26,7 @@ export function createPullBars(output: Output): PullReporter {
     barCompleteChar: '█',
     barIncompleteChar: '░',
     format: (options, { value }, { reference, totalBytes }: Payload) => {
-      const bar = Format.BarFormat(totalBytes ? Math.min(1, value / totalBytes) : 0, options);
+      const bar = cliProgress.Format.BarFormat(totalBytes ? Math.min(1, value / totalBytes) : 0, options);
       return `${toFitting(reference, nameWidth)} ${bar} ${toReadableProgress(value, totalBytes)}`;
     },
   });
