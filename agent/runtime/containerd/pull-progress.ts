@@ -13,6 +13,9 @@ import { readBlob } from './target-resolver.ts';
 
 const fastestPollMs = 250;
 const slowestPollMs = 1000;
+/** A burst of events leads to no more than ten looks a second. */
+const shortestPauseMs = 100;
+const maxPendingKeys = 64;
 /** Asking for an active snapshot's size walks its files: only when nothing else moved for this long, and no oftener. */
 const usageAfterMs = 10_000;
 /** Manifests and configs are far smaller; containerd itself reads no manifest above 8 MiB. */
@@ -63,10 +66,12 @@ function createLooks(
   signal: AbortSignal,
 ) {
   const examined = new Set<string>();
-  let snapshotMoved = false;
+  /** Keys and names of snapshot events since the last look. */
+  let snapshotKeys: string[] = [];
+  let wake = new AbortController();
   let activeBytes = 0;
 
-  /** Snapshot events only say "look again soon": the next poll reports. */
+  /** Snapshot events only say "look now": the look reports. */
   async function listen(): Promise<void> {
     const filters = ['prepare', 'commit'].map((action) => `namespace==k8s.io,topic=="/snapshot/${action}"`);
     for await (const envelope of client.stream(subscribe, { filters }, signal)) onSnapshotEvent(envelope);
@@ -74,9 +79,19 @@ function createLooks(
 
   function onSnapshotEvent(envelope: Envelope): void {
     const { key = '', name = '' } = decodeEvent(client, envelope);
-    if (tracker.toChainId(key) === undefined && tracker.toChainId(name) === undefined) return;
-    snapshotMoved = true;
-    if (name !== '') tracker.completeLayer(name);
+    // Until the chain ids are known, any of them may be ours.
+    if (tracker.chainIds().length > 0 && tracker.toChainId(key) === undefined) return;
+    snapshotKeys = [...snapshotKeys.slice(-maxPendingKeys), key, name];
+    wake.abort();
+  }
+
+  /** True when a layer of ours began or ended being unpacked. */
+  function takeSnapshotEvents(): boolean {
+    if (tracker.chainIds().length === 0) return false;
+    const ours = snapshotKeys.map(tracker.toChainId).filter((chainId) => chainId !== undefined);
+    for (const name of snapshotKeys) tracker.completeLayer(name);
+    snapshotKeys = [];
+    return ours.length > 0;
   }
 
   async function isPresent(digest: string): Promise<boolean> {
@@ -145,9 +160,7 @@ function createLooks(
     const unseen = tracker.unseen().filter((digest) => !gone.includes(digest));
     const completed = await checkBlobs([...gone, ...rotate(unseen)]);
     await discover();
-    const unpacking = snapshotMoved;
-    snapshotMoved = false;
-    return moved || completed || unpacking;
+    return takeSnapshotEvents() || moved || completed;
   }
 
   let turn = 0;
@@ -176,7 +189,11 @@ function createLooks(
       }
       const eager = moved || tracker.progress().totalBytes === undefined;
       pauseMs = eager ? fastestPollMs : Math.min(slowestPollMs, pauseMs * 1.5);
-      await delay(pauseMs, undefined, { signal });
+      await delay(shortestPauseMs, undefined, { signal });
+      await delay(pauseMs - shortestPauseMs, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() =>
+        signal.throwIfAborted(),
+      );
+      wake = new AbortController();
     }
   }
 
