@@ -71,8 +71,17 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     const method = incoming.method ?? 'GET';
     const { range, authorization, 'user-agent': userAgent } = incoming.headers;
     const record: RegistryRequest = {
-      ...{ method, path, query, status: 0, bytes: 0, range, authorization: authorization !== undefined, userAgent },
-      ...{ at: performance.now(), endedAt: undefined, complete: false },
+      method,
+      path,
+      query,
+      status: 0,
+      bytes: 0,
+      range,
+      authorization: authorization !== undefined,
+      userAgent,
+      at: performance.now(),
+      endedAt: undefined,
+      complete: false,
     };
     requests.push(record);
     const gone = new AbortController();
@@ -95,7 +104,11 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     }
 
     const upstream = openRequest({
-      ...{ host: '127.0.0.1', port: options.backendPort, method, path: incoming.url, signal },
+      host: '127.0.0.1',
+      port: options.backendPort,
+      method,
+      path: incoming.url,
+      signal,
       headers: toBackendHeaders(incoming, tokens !== undefined),
     });
     incoming.pipe(upstream);
