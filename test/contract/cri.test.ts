@@ -19,6 +19,7 @@ const makeSubject = () =>
       },
       layers: { chainIds: false, blobs: false },
       seesDamage: false,
+      tellsRemovedNames: false,
       removalInUse: 'removed',
     },
   });

@@ -27,6 +27,8 @@ export interface Expectations {
   readonly layers: { readonly chainIds: boolean; readonly blobs: boolean };
   /** A part missing under an image shows as `whole: false`. */
   readonly seesDamage: boolean;
+  /** Docker tells of a removed name only the image id. */
+  readonly tellsRemovedNames: boolean;
   /** Docker refuses; containerd removes the names and keeps what the container stands on. */
   readonly removalInUse: 'removed' | 'in_use';
 }

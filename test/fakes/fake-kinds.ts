@@ -10,17 +10,21 @@ export const fakeKinds = {
     capabilities: { events: true, progress: true, resume: true, pin: true, alias: true, exactSizes: true },
     store: { sizes: 'compressed', listsBlobs: true, listsChainIds: true, seesBroken: true },
     refusesInUse: false,
+    tellsRemovedNames: true,
   },
   docker: {
     info: { name: 'docker', version: '20.10.24', imageStore: 'graphdriver', snapshotter: 'overlay2' },
     capabilities: { ...none, events: true, progress: true, alias: true },
     store: { sizes: 'unpacked', listsBlobs: false, listsChainIds: true, seesBroken: false },
     refusesInUse: true,
+    /** Its event carries the image id as name. */
+    tellsRemovedNames: false,
   },
   cri: {
     info: { name: 'cri-o', version: '1.30.0', imageStore: 'other', snapshotter: 'overlay' },
     capabilities: none,
     store: { sizes: 'compressed', listsBlobs: false, listsChainIds: false, seesBroken: false },
     refusesInUse: false,
+    tellsRemovedNames: true,
   },
 } as const satisfies Record<RuntimeKind, unknown>;

@@ -250,7 +250,10 @@ export class FakeRuntime implements port.Runtime {
   }
 
   #remove(imageId: string): void {
-    for (const name of this.#store.remove(imageId)) this.#events.emit({ kind: 'image', action: 'remove', name });
+    const { tellsRemovedNames } = fakeKinds[this.kind];
+    for (const removed of this.#store.remove(imageId)) {
+      this.#events.emit({ kind: 'image', action: 'remove', name: tellsRemovedNames ? removed : imageId });
+    }
   }
 
   /** Throws from when the runtime goes away after now. */

@@ -6,10 +6,10 @@ import type { BuiltImage } from '../../harness/images.ts';
 import { eventually, failureOf, findImage, pull, push, smallImage, soon, toExpected, toRequest } from '../helpers.ts';
 import type { ContractRegistry, Subject } from '../subject.ts';
 
-const layerBytes = 3_000_000;
-const slowBytesPerSecond = 1_500_000;
-/** What a proxy may have written into sockets that nobody read. */
-const inFlightBytes = 600_000;
+const layerBytes = 4_000_000;
+const slowBytesPerSecond = 3_000_000;
+/** What was sent and not stored: containerd writes by the MiB, and the rest is what sockets had buffered. */
+const inFlightBytes = 1_400_000;
 
 function bigImage(seed: string): BuiltImage {
   return buildImage({ layers: [buildLayer({ seed, sizeBytes: layerBytes })] });
@@ -29,7 +29,7 @@ async function abortMidway(subject: Subject, registry: ContractRegistry, referen
       () => new Error('the pull ended before it was aborted'),
       (error: unknown) => error,
     );
-    await eventually(() => expect(registry.bytesOf(layerOf(image))).toBeGreaterThan(layerBytes / 3));
+    await eventually(() => expect(registry.bytesOf(layerOf(image))).toBeGreaterThan(layerBytes / 2));
     controller.abort(reason);
     const abortedAt = Date.now();
     expect(await outcome).toBe(reason);
@@ -72,7 +72,7 @@ export function describeAborting(subject: () => Subject): void {
       const onProgress = (progress: PullProgress) => seen.push(progress);
       const pulledAgain = await pull(runtime, reference, { expected: toExpected(image), onProgress });
       expect(pulledAgain).toBe(image.configDigest);
-      if (expected.capabilities.resume) expect(seen[0]?.downloadedBytes).toBeGreaterThan(layerBytes / 10);
+      if (expected.capabilities.resume) expect(seen[0]?.downloadedBytes).toBeGreaterThan(fetched - inFlightBytes);
       const again = registry.bytesOf(layerOf(image)) - fetched;
       if (expected.capabilities.resume) expect(again).toBeLessThan(layerBytes - fetched + inFlightBytes);
       else expect(again, 'without resume all of it comes again').toBeGreaterThanOrEqual(layerBytes);
@@ -96,7 +96,7 @@ export function describeAborting(subject: () => Subject): void {
       const { runtime, registry } = subject();
       const image = bigImage('undisturbed');
       const reference = await push(registry, 'undisturbed', image);
-      registry.throttle(2 * slowBytesPerSecond);
+      registry.throttle(slowBytesPerSecond);
       const pulling = pull(runtime, reference);
       await eventually(() => expect(registry.bytesOf(layerOf(image))).toBeGreaterThan(0));
       await runtime.discardPartialPulls(new Set(), soon());
@@ -111,7 +111,7 @@ export function describeAborting(subject: () => Subject): void {
       const two = buildImage({ layers: [layer], labels: { image: 'two' } });
       const first = await push(registry, 'first-of-two', one);
       const second = await push(registry, 'second-of-two', two);
-      registry.throttle(2 * slowBytesPerSecond);
+      registry.throttle(slowBytesPerSecond);
       const controller = new AbortController();
       const aborted = runtime.pull(toRequest(first), controller.signal).catch((error: unknown) => error);
       await eventually(() => expect(registry.bytesOf(layer.digest)).toBeGreaterThan(layerBytes / 4));

@@ -60,7 +60,7 @@ export function describeLiving(subject: () => Subject): void {
         { kind: 'container', action: 'start', containerId: id },
         { kind: 'container', action: 'exit', containerId: id },
         { kind: 'container', action: 'delete', containerId: id },
-        { kind: 'image', action: 'remove', name: watched },
+        { kind: 'image', action: 'remove', name: expected.tellsRemovedNames ? watched : image.configDigest },
       ];
       await eventually(() => expect(events).toEqual(expect.arrayContaining(wanted)));
       stop();

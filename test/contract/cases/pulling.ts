@@ -108,31 +108,44 @@ export function describePulling(subject: () => Subject): void {
       expect(shown?.digests).toEqual([`${registry.host}/contract/index@${index.indexDigest}`]);
     });
 
-    it('reports growing bytes up to the total, and goes on reporting while it unpacks', async () => {
+    it('reports growing bytes up to the total', async () => {
       const { runtime, registry, expected } = subject();
-      const layers = [1, 2, 3, 4].map((number) =>
-        buildLayer({ seed: `progress ${number}`, sizeBytes: 700_000, compressibility: 0 }),
-      );
+      const layers = [1, 2].map((number) => buildLayer({ seed: `progress ${number}`, sizeBytes: 2_500_000 }));
       const image = buildImage({ layers });
-      const total = toExpected(image).reduce((sum, blob) => sum + blob.sizeBytes, 0);
       const reference = await push(registry, 'progress', image);
       const seen: PullProgress[] = [];
-      registry.throttle(1_500_000);
+      registry.throttle(4_000_000);
       try {
-        const request = toRequest(reference, {
+        await pull(runtime, reference, {
           expected: toExpected(image),
           onProgress: (progress) => seen.push(progress),
         });
-        await runtime.pull(request, soon());
       } finally {
         registry.throttle(undefined);
       }
       if (!expected.capabilities.progress) return expect(seen).toEqual([]);
       const bytes = seen.map((progress) => progress.downloadedBytes);
+      const totalBytes = toExpected(image).reduce((sum, blob) => sum + blob.sizeBytes, 0);
       expect(bytes).toEqual(bytes.toSorted((left, right) => left - right));
-      expect(new Set(bytes).size).toBeGreaterThan(3);
-      expect(seen.at(-1)).toEqual({ downloadedBytes: total, totalBytes: total });
-      expect(bytes.filter((count) => count === total).length).toBeGreaterThan(1);
+      expect(new Set(bytes.filter((count) => count > 10_000 && count < totalBytes)).size).toBeGreaterThan(1);
+      return expect(seen.at(-1)).toEqual({ downloadedBytes: totalBytes, totalBytes });
+    });
+
+    it('goes on reporting while it unpacks', async () => {
+      const { runtime, registry, expected } = subject();
+      // Many small files take long to unpack and no time to fetch.
+      const layers = [1, 2, 3].map((number) =>
+        buildLayer({ seed: `unpacking ${number}`, sizeBytes: 40_000, files: 3_000 }),
+      );
+      const image = buildImage({ layers });
+      const reference = await push(registry, 'unpacking', image);
+      const layerBytes = layers.reduce((sum, layer) => sum + layer.blob.length, 0);
+      let reports = 0;
+      const onProgress = ({ downloadedBytes }: PullProgress) => {
+        if (downloadedBytes >= layerBytes) reports += 1;
+      };
+      await pull(runtime, reference, { expected: toExpected(image), onProgress });
+      if (expected.capabilities.progress) expect(reports).toBeGreaterThan(1);
     });
   });
 }

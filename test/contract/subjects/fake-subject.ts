@@ -18,7 +18,7 @@ export async function makeFakeSubject(like: RuntimeKind): Promise<Subject> {
   const content = new FakeRegistryContent();
   content.requireLogin(privateHost, login.username, login.password);
   const runtime = new FakeRuntime({ like, registry: content, platform: `linux/${ownPlatform().architecture}` });
-  const { capabilities, store, refusesInUse } = fakeKinds[like];
+  const { capabilities, store, refusesInUse, tellsRemovedNames } = fakeKinds[like];
   return {
     runtime,
     expected: {
@@ -26,6 +26,7 @@ export async function makeFakeSubject(like: RuntimeKind): Promise<Subject> {
       capabilities,
       layers: { chainIds: store.listsChainIds, blobs: store.listsBlobs },
       seesDamage: store.seesBroken,
+      tellsRemovedNames,
       removalInUse: refusesInUse ? 'in_use' : 'removed',
     },
     settleMs: 10,

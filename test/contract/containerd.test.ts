@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createContainerdRuntime } from '../../agent/runtime/containerd/containerd-runtime.ts';
+import { busyboxImage } from '../harness/images.ts';
+import { findImage, pull, push, smallImage, soon } from './helpers.ts';
+import { describeRuntimeContract } from './runtime-contract.ts';
+import { ctrContainers } from './subjects/containerd-containers.ts';
+import { containerdMissing, makeContainerdSubject } from './subjects/containerd-subject.ts';
+import type { ContainerdSubject } from './subjects/containerd-subject.ts';
+import { podContainers } from './subjects/pods.ts';
+import type { PodContainers } from './subjects/pods.ts';
+
+const makeSubject = () =>
+  makeContainerdSubject({
+    connect: (endpoint) => createContainerdRuntime({ endpoint }),
+    containers: ctrContainers,
+    expected: {
+      kind: 'containerd',
+      capabilities: { events: true, progress: true, resume: true, pin: true, alias: true, exactSizes: true },
+      layers: { chainIds: true, blobs: true },
+      seesDamage: true,
+      tellsRemovedNames: true,
+      removalInUse: 'removed',
+    },
+  });
+
+describeRuntimeContract('containerd with its own services', makeSubject, containerdMissing);
+
+describe.skipIf(containerdMissing !== undefined)('containerd beside the kubelet', () => {
+  let subject: ContainerdSubject;
+  let pods: PodContainers;
+
+  beforeAll(async () => {
+    subject = await makeSubject();
+    pods = podContainers(subject.containerd.endpoint, subject.containerd.folder);
+  });
+  afterAll(async () => {
+    pods.close();
+    await subject.close();
+  });
+
+  it('lists the containers of pods, their sandboxes, and what ctr started', async () => {
+    const { runtime, registry, containers } = subject;
+    const image = busyboxImage();
+    const reference = await push(registry, 'pod', image);
+    await pull(runtime, reference);
+    const inPod = await pods.run(reference);
+    const byHand = await containers.run(reference);
+    const listed = new Map((await runtime.listContainers(soon())).map((container) => [container.id, container]));
+    expect(listed.get(inPod)).toMatchObject({ state: 'running', imageId: image.configDigest });
+    expect(listed.get(byHand)).toMatchObject({ state: 'running', imageName: reference });
+    expect(listed.get(pods.sandboxes.get(inPod) ?? '')).toMatchObject({ state: 'running' });
+    await pods.stop(inPod);
+    const stopped = (await runtime.listContainers(soon())).find(({ id }) => id === inPod);
+    expect(stopped).toMatchObject({ state: 'exited', imageId: image.configDigest });
+    await pods.remove(inPod);
+    await containers.remove(byHand);
+  });
+
+  it('gives a name that pods start from', async () => {
+    const { runtime, registry } = subject;
+    const reference = await push(registry, 'original', busyboxImage());
+    await pull(runtime, reference);
+    const alias = 'registry.example.test/team/alias:1';
+    await runtime.addName(reference, alias, soon());
+    await pods.remove(await pods.run(alias));
+  });
+
+  it('pins with the label that the kubelet understands, and leaves the pins of others alone', async () => {
+    const { runtime, registry, containerd } = subject;
+    const image = smallImage('pin label');
+    const reference = await push(registry, 'pin-label', image);
+    await pull(runtime, reference);
+    const labels = () => containerd.ctr('images', 'ls', `name==${reference}`);
+    await runtime.setPinned(reference, true, soon());
+    expect(await labels()).toContain('io.cri-containerd.pinned=pinned');
+    await runtime.setPinned(reference, false, soon());
+    expect(await labels()).not.toContain('io.cri-containerd.pinned');
+    expect(await findImage(runtime, image.configDigest)).toMatchObject({ tags: [reference] });
+  });
+});
