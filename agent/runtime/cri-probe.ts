@@ -1,4 +1,4 @@
-import { connect as connectHttp2, constants } from 'node:http2';
+import { connect as connectHttp2, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 
 import { errorMessage } from '../core/failure.ts';
@@ -35,23 +35,24 @@ function version(socketPath: string, signal: AbortSignal): Promise<ProbeAnswer> 
       { signal },
     );
     const chunks: Buffer[] = [];
-    let status: unknown;
-    let message: unknown;
+    let status: string | undefined;
+    let message: string | undefined;
     // A refusal comes in the headers, anything else in the trailers.
-    const readStatus = (headers: Readonly<Record<string, unknown>>): void => {
-      status = headers['grpc-status'] ?? status;
-      message = headers['grpc-message'] ?? message;
+    const readStatus = (headers: IncomingHttpHeaders): void => {
+      status = headers['grpc-status']?.toString() ?? status;
+      message = headers['grpc-message']?.toString() ?? message;
     };
     stream.on('response', readStatus);
     stream.on('trailers', readStatus);
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     // The cause: what happened to the connection, instead of "the pending stream has been canceled".
-    stream.on('error', (error) => reject(error.cause ?? error));
+    stream.on('error', (error: Error) => reject(error.cause ?? error));
     // `close`, not `end`: without an answer there is no end, and an aborted stream has only this.
     stream.on('close', () => {
       if (status === '0') resolve({ live: true, ...parseVersionResponse(Buffer.concat(chunks)) });
       else if (status === unimplemented) resolve({ live: false, reason: 'it has no CRI v1 service' });
-      else reject(new Error(status === undefined ? 'it does not speak gRPC' : `gRPC status ${status}: ${message}`));
+      else
+        reject(new Error(status === undefined ? 'it does not speak gRPC' : `gRPC status ${status}: ${message ?? ''}`));
     });
     // One frame: no compression, length 0.
     stream.end(Buffer.alloc(frameHeaderBytes));

@@ -7,31 +7,27 @@ interface Rule {
 }
 
 /*
- * What dockerd writes, graph drivers (20.10, 28) and the containerd image store (28) alike, since all of them pass on the registry's and
- * Go's own words. Order counts: a 412 or 429 is wrapped in texts that say "denied" or "not found" too, and Go's tls errors come in a
- * text that also names the dial.
+ * What dockerd writes, with graph drivers (20.10, 28) and with the containerd image store (28): both pass on the registry's and Go's
+ * own words. Order counts where a text says two things: "no space left on device" comes inside "failed to register layer", Go's tls and
+ * dns errors inside a text that names the dial.
  */
 const rules: readonly Rule[] = [
   { pattern: /no space left on device|disk quota exceeded/i, code: 'no_space', detail: 'disk_full' },
+  { pattern: /failed to register layer|error processing tar|invalid tar header/i, code: 'runtime' },
   {
-    pattern: /PROJECTPOLICYVIOLATION|\b412 Precondition Failed|status(?: code)?:? 412\b/i,
+    pattern: /PROJECTPOLICYVIOLATION|due to configured policy|is not signed by (?:cosign|notation)/i,
     code: 'policy',
     detail: 'policy_blocked',
   },
-  {
-    pattern: /due to configured policy|is not signed by (?:cosign|notation)/i,
-    code: 'policy',
-    detail: 'policy_blocked',
-  },
-  { pattern: /toomanyrequests|too many requests|status(?: code)?:? 429\b/i, code: 'rate_limited' },
+  { pattern: /toomanyrequests|too many requests/i, code: 'rate_limited' },
   {
     pattern:
       /no matching manifest for|no match for platform|does not match the specified platform|operating system cannot be used/i,
     code: 'no_platform',
   },
-  { pattern: /x509: certificate signed by unknown authority|x509: .*not trusted/i, code: 'tls', detail: 'tls_ca' },
-  { pattern: /x509:|HTTP response to HTTPS client|remote error: tls|tls: (?!.*timeout)/i, code: 'tls' },
+  { pattern: /certificate signed by unknown authority|certificate is not trusted/i, code: 'tls', detail: 'tls_ca' },
   { pattern: /TLS handshake timeout|i\/o timeout|Client\.Timeout|deadline exceeded/i, code: 'network' },
+  { pattern: /x509:|HTTP response to HTTPS client|\btls: /i, code: 'tls' },
   { pattern: /no such host|server misbehaving|temporary failure in name resolution/i, code: 'network', detail: 'dns' },
   {
     pattern: /filesystem layer verification failed|verification failed for digest|unexpected commit digest/i,
@@ -39,46 +35,54 @@ const rules: readonly Rule[] = [
     detail: 'digest_mismatch',
   },
   {
-    pattern:
-      /(?:unexpected HTTP status|status(?: code)?):? 5\d\d\b|bad gateway|service unavailable|gateway time-?out|internal server error/i,
+    pattern: /bad gateway|service unavailable|gateway time-?out|internal server error/i,
     code: 'upstream',
     detail: 'upstream_unhealthy',
   },
   {
     pattern:
-      /unauthorized|authentication required|no basic auth credentials|pull access denied|requested access to the resource is denied|insufficient_scope|incorrect username or password|status(?: code)?:? 40[13]\b|\bdenied:/i,
+      /unauthorized|authentication required|no basic auth|(?<!permission )\bdenied\b|insufficient_scope|incorrect username/i,
     code: 'auth',
     detail: 'auth_failed',
   },
+  { pattern: /manifest unknown|name unknown|name not known|not found|does not exist/i, code: 'not_found' },
   {
     pattern:
-      /manifest unknown|name unknown|repository name not known|not found|does not exist|status(?: code)?:? 404\b/i,
-    code: 'not_found',
-  },
-  {
-    pattern:
-      /dial tcp|connection refused|connection reset|broken pipe|network is unreachable|no route to host|proxyconnect|\bEOF\b|server closed|use of closed network connection/i,
+      /dial tcp|connection refused|connection reset|broken pipe|is unreachable|no route to host|proxyconnect|\bEOF\b|server closed|closed network connection/i,
     code: 'network',
   },
-  { pattern: /failed to register layer|error processing tar|invalid tar header/i, code: 'runtime' },
 ];
 
-const codesOfStatus: ReadonlyMap<number, FailureCode> = new Map([
-  [401, 'auth'],
-  [403, 'auth'],
-  [404, 'not_found'],
-  [412, 'policy'],
-  [429, 'rate_limited'],
-]);
+/** The registry's own status, where the message names it. */
+const registryStatus = /(?:\bHTTP|\bstatus(?: code)?:?|status from \w+ request to \S+) (\d{3})\b/i;
 
 /**
- * Why dockerd could not pull. The words decide before the status: dockerd answers 500 for most of what a registry says, and 404 for
- * "pull access denied".
+ * Why dockerd could not pull. On Docker Hub and on registries with its manners "pull access denied … repository does not exist or may
+ * require 'docker login'" stands for absent and for forbidden alike: that is `auth`, since with the right credential it would say which.
+ *
+ * The message decides before dockerd's own status, which is 500 for most of what a registry says, and 404 for "pull access denied".
  * @param status HTTP status, or the code in an error line of the stream; undefined where there is none.
  */
 export function toPullFailure(status: number | undefined, message: string): Failure {
-  const rule = rules.find(({ pattern }) => pattern.test(message));
-  if (rule !== undefined) return new Failure(rule.code, message, { detail: rule.detail });
-  const code = status === undefined ? undefined : codesOfStatus.get(status);
-  return new Failure(code ?? 'other', message);
+  const said = registryStatus.exec(message)?.[1];
+  const { code, detail } = toCause(said === undefined ? undefined : Number(said)) ??
+    rules.find(({ pattern }) => pattern.test(message)) ??
+    toCause(status === undefined || status >= 500 ? undefined : status) ?? { code: 'other' };
+  return new Failure(code, message, { detail });
+}
+
+function toCause(status: number | undefined): Omit<Rule, 'pattern'> | undefined {
+  switch (status) {
+    case 401:
+    case 403:
+      return { code: 'auth', detail: 'auth_failed' };
+    case 404:
+      return { code: 'not_found' };
+    case 412:
+      return { code: 'policy', detail: 'policy_blocked' };
+    case 429:
+      return { code: 'rate_limited' };
+    default:
+      return status !== undefined && status >= 500 ? { code: 'upstream', detail: 'upstream_unhealthy' } : undefined;
+  }
 }

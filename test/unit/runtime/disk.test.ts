@@ -12,13 +12,9 @@ function filesystem(sizeBytes: number, availBytes: number): ImageFilesystem {
 
 describe('readImageFilesystem', () => {
   it('gives the size, space and inodes that df prints for the same path', async () => {
-    const [size, itotal, ifree] = execFileSync('df', ['-B1', '--output=size,itotal,iavail', '/'], { encoding: 'utf8' })
-      .trim()
-      .split('\n')
-      .at(-1)
-      ?.trim()
-      .split(/\s+/)
-      .map(Number) as [number, number, number];
+    const output = execFileSync('df', ['-B1', '--output=size,itotal,iavail', '/'], { encoding: 'utf8' });
+    const numbers = output.split('\n')[1]?.trim().split(/\s+/).map(Number);
+    const [size, itotal, ifree] = numbers as [number, number, number];
 
     const seen = await readImageFilesystem('/');
 
