@@ -1,0 +1,175 @@
+/**
+ * `npm run build`: bundles the agent into dist/ for Node 24, so that the container image needs no node_modules.
+ *
+ * dist/stevedore.mjs is the start; code behind a dynamic import (a runtime's client library) lies in chunks of its own, which
+ * only those who need them load. STEVEDORE_VERSION in the environment wins over the version in package.json.
+ */
+
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { isBuiltin } from 'node:module';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import { build } from 'esbuild';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/**
+ * What Docker on a unix socket never reaches; whoever does reach it is told. docker-modem's SSH transport would bring ssh2 with
+ * its native cpu-features, the BuildKit session would load gRPC (18 MB resident) wherever dockerode is loaded, and
+ * supports-color is debug's optional peer.
+ */
+const unreached = [
+  { importer: /\/node_modules\/docker-modem\//, path: /^\.\/ssh$/, what: 'Docker over SSH' },
+  { importer: /\/node_modules\/dockerode\//, path: /^\.\/session$/, what: 'a BuildKit session' },
+  { importer: /\/node_modules\/debug\//, path: /^supports-color$/, what: "colour detection for debug's output" },
+];
+
+/** @type {import('esbuild').Plugin} */
+const leaveOut = {
+  name: 'leave-out',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(\.\/ssh|\.\/session|supports-color)$/ }, ({ path, importer }) => {
+      const part = unreached.find((candidate) => candidate.path.test(path) && candidate.importer.test(importer));
+      return part && { path: part.what, namespace: 'left-out' };
+    });
+    onLoad({ filter: /./, namespace: 'left-out' }, ({ path }) => {
+      const message = JSON.stringify(`${path} is not part of this build`);
+      return { contents: `module.exports = () => { throw new Error(${message}); };` };
+    });
+  },
+};
+
+/** Of our package.json the agent reads the version. */
+const versionOnly = (version) => ({
+  name: 'version-only',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/package\.json$/ }, ({ path }) => {
+      if (path === join(root, 'package.json')) return { contents: JSON.stringify({ version }), loader: 'json' };
+      return undefined;
+    });
+  },
+});
+
+/**
+ * @param {{ entry?: string, outdir?: string, version?: string }} [options]
+ * @returns the paths and sizes of what was written
+ */
+export async function buildBundle({
+  entry = join(root, 'agent', 'main.ts'),
+  outdir = join(root, 'dist'),
+  version,
+} = {}) {
+  const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: { stevedore: entry },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunks/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    minify: true,
+    // All notices are in THIRD-PARTY-LICENSES.
+    legalComments: 'none',
+    // CommonJS packages call require() for Node's own modules.
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
+    define: { 'process.env.NODE_ENV': '"production"' },
+    plugins: [leaveOut, versionOnly(version || manifest.version)],
+    metafile: true,
+    write: false,
+    logLevel: 'warning',
+  });
+
+  assertSelfContained(metafile);
+  const licences = await collectLicences(metafile);
+  await rm(outdir, { recursive: true, force: true });
+  for (const { path, contents } of outputFiles) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, contents);
+  }
+  await writeFile(join(outdir, 'THIRD-PARTY-LICENSES'), licences);
+  return { outdir, metafile };
+}
+
+/** @throws Error naming what the bundle would still look for in node_modules */
+function assertSelfContained({ outputs }) {
+  const missing = Object.values(outputs)
+    .flatMap(({ imports }) => imports)
+    .filter(({ external, path }) => external && !isBuiltin(path))
+    .map(({ path }) => path);
+  if (missing.length > 0) throw new Error(`not bundled: ${[...new Set(missing)].join(', ')}`);
+}
+
+/** What the bundled packages want to be passed on, one section a package. */
+async function collectLicences({ outputs }) {
+  const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs));
+  const folders = new Set(
+    inputs
+      .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+      .map(([path]) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0])
+      .filter((folder) => folder !== undefined),
+  );
+  const sections = await Promise.all([...folders].sort().map((folder) => toLicenceSection(join(root, folder))));
+  return sections.join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+async function toLicenceSection(folder) {
+  const { name, version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+  const files = (await readdir(folder)).filter((file) => /^(licen[cs]e|notice|copying)/i.test(file)).sort();
+  const texts = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+  return [`${name} ${version} (${license ?? 'licence not declared'})`, ...texts.map((text) => text.trim()), ''].join(
+    '\n\n',
+  );
+}
+
+/** What is loaded with a chunk: itself and all that it imports statically. */
+function toLoadedFiles(file, outputs, loaded = new Set()) {
+  if (loaded.has(file)) return loaded;
+  loaded.add(file);
+  for (const { path, kind, external } of outputs[file].imports) {
+    if (!external && kind === 'import-statement') toLoadedFiles(path, outputs, loaded);
+  }
+  return loaded;
+}
+
+function toReport({ outdir, metafile: { outputs } }) {
+  const lines = Object.entries(outputs)
+    .filter(([, { entryPoint }]) => entryPoint !== undefined)
+    .map(([file, { entryPoint }]) => {
+      const loaded = [...toLoadedFiles(file, outputs)];
+      const bytes = loaded.reduce((sum, path) => sum + outputs[path].bytes, 0);
+      return { entryPoint, bytes, files: loaded.length };
+    })
+    .sort((a, b) => b.bytes - a.bytes)
+    .map(({ entryPoint, bytes, files }) => `${toKib(bytes)}  ${entryPoint} (${files} files)`);
+  const total = Object.values(outputs).reduce((sum, { bytes }) => sum + bytes, 0);
+  return [
+    'What is read when each of these is loaded (what they share counts in each):',
+    ...lines,
+    `${toKib(total)}  ${relative(process.cwd(), outdir) || '.'}, all ${Object.keys(outputs).length} files`,
+    '',
+  ].join('\n');
+}
+
+function toKib(bytes) {
+  return `${(bytes / 1024).toFixed(0).padStart(6)} KiB`;
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { entry: { type: 'string' }, outdir: { type: 'string' } } });
+  const { STEVEDORE_VERSION: version } = process.env;
+  const { entry, outdir } = values;
+  const bundle = await buildBundle({
+    version,
+    ...(entry && { entry: resolve(entry) }),
+    ...(outdir && { outdir: resolve(outdir) }),
+  });
+  process.stdout.write(toReport(bundle));
+}
