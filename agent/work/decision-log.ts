@@ -15,17 +15,17 @@ export class DecisionLog {
     for (const { reference, reason, message, until, failure } of plan.waiting) {
       this.#say(said, reference, `${reason} ${failure ?? message}`, () => {
         const again = until === undefined ? undefined : new Date(until).toISOString();
-        this.#log.info({ image: reference, reason, message, until: again }, 'pull waits');
+        this.#log.info({ image: reference, reason, why: message, until: again }, 'pull waits');
       });
     }
     for (const { reference, imageSets, code, detail, message } of plan.refused) {
       this.#say(said, reference, detail, () =>
-        this.#log.warn({ image: reference, imageSets, code, detail, message }, 'image refused'),
+        this.#log.warn({ image: reference, imageSets, code, detail, why: message }, 'image refused'),
       );
     }
     for (const { imageSet, message } of plan.unselected) {
       this.#say(said, `set ${imageSet}`, message, () =>
-        this.#log.info({ imageSet, message }, 'image set not selected'),
+        this.#log.info({ imageSet, why: message }, 'image set not selected'),
       );
     }
     this.#said = said;
