@@ -63,8 +63,10 @@ export function toNetworkFailure(error: unknown, url: URL, endpoint: Endpoint): 
   }
   if (code.startsWith('ERR_SSL_') || code === 'EPROTO')
     return new Failure('tls', `no TLS connection to ${host} (${code})`, cause);
-  if (code.startsWith('HPE_') && url.protocol === 'http:') {
-    return new Failure('tls', `${host} does not answer in http (${code}): remove "plainHTTP" if it speaks TLS`, cause);
+  // undici gives its parser's errors no code of their own.
+  if (code === 'HTTPParserError' || code.startsWith('HPE_')) {
+    if (url.protocol === 'https:') return new Failure('upstream', `${host} does not answer in http`, cause);
+    return new Failure('tls', `${host} does not answer in http: remove "plainHTTP" if it speaks TLS`, cause);
   }
   return new Failure('network', `no connection to ${host} (${code})`, cause);
 }

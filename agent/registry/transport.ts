@@ -9,6 +9,7 @@ import { EnvHttpProxyAgent, request } from 'undici';
 import { Failure } from '../core/failure.ts';
 import type { Endpoint } from './endpoint.ts';
 import { toNetworkFailure } from './network-failure.ts';
+import { Slots, untilAborted } from './slots.ts';
 
 export interface RegistryLog {
   debug(fields: object, message: string): void;
@@ -44,8 +45,8 @@ export interface HttpResponse {
   header(name: string): readonly string[];
 }
 
-/** Connections, and so requests at once, to one host. */
-const maxConnections = 4;
+/** At once, to one host. */
+const maxRequests = 4;
 const maxErrorBytes = 64 * 1024;
 
 interface Connections {
@@ -56,6 +57,7 @@ interface Connections {
 export class Transport {
   readonly #timeouts: Timeouts;
   readonly #log: RegistryLog | undefined;
+  readonly #slots = new Slots(maxRequests);
   readonly #connections = new Map<string, Connections>();
 
   constructor(timeouts: Timeouts, log: RegistryLog | undefined) {
@@ -67,41 +69,21 @@ export class Transport {
    * Sends one request and reads the answer, whatever its status. Follows no redirect.
    * @throws Failure `network`, `tls`, `timeout`, `other` (a body beyond the limit); an abort throws `signal.reason`.
    */
-  async send(
-    endpoint: Endpoint,
-    { method, url, headers, maxBytes, alwaysVerify }: HttpRequest,
-    signal: AbortSignal,
-  ): Promise<HttpResponse> {
+  async send(endpoint: Endpoint, request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
     signal.throwIfAborted();
+    const { url } = request;
+    const free = await this.#slots.take(url.host, signal);
     const deadline = AbortSignal.timeout(this.#timeouts.totalMs);
+    const either = AbortSignal.any([signal, deadline]);
+    // undici hears an abort only once the connection stands: the caller does not wait for that, the slot does.
+    const exchange = this.#exchange(endpoint, request, either).finally(free);
     try {
-      const dispatcher = await this.#dispatcherOf(endpoint, alwaysVerify ?? false);
-      const response = await request(url, { method, headers, dispatcher, signal: AbortSignal.any([signal, deadline]) });
-      const isError = response.statusCode >= 300;
-      const limit = isError ? Math.min(maxBytes, maxErrorBytes) : maxBytes;
-      const chunks: Buffer[] = [];
-      let length = 0;
-      for await (const chunk of response.body as AsyncIterable<Buffer>) {
-        chunks.push(chunk);
-        length += chunk.length;
-        if (length > limit) break;
-      }
-      if (length > limit && !isError)
-        throw new Failure('other', `${url.host} sends more than the ${limit} bytes that are allowed here`);
-      return {
-        status: response.statusCode,
-        url,
-        body: Buffer.concat(chunks),
-        header: (name) => [response.headers[name] ?? []].flat(),
-      };
+      return await untilAborted(exchange, either);
     } catch (error) {
       signal.throwIfAborted();
-      if (deadline.aborted)
-        throw new Failure(
-          'timeout',
-          `${url.host} did not finish its answer within ${this.#timeouts.totalMs / 1000} s`,
-          { cause: error },
-        );
+      if (deadline.aborted) {
+        throw new Failure('timeout', `${url.host} did not finish its answer within ${this.#timeouts.totalMs / 1000} s`);
+      }
       throw toNetworkFailure(error, url, endpoint);
     }
   }
@@ -110,6 +92,33 @@ export class Transport {
     const all = [...this.#connections.values()];
     this.#connections.clear();
     await Promise.all(all.map(({ dispatcher }) => dispatcher.destroy()));
+  }
+
+  async #exchange(
+    endpoint: Endpoint,
+    { method, url, headers, maxBytes, alwaysVerify }: HttpRequest,
+    signal: AbortSignal,
+  ): Promise<HttpResponse> {
+    const dispatcher = await this.#dispatcherOf(endpoint, alwaysVerify ?? false);
+    const response = await request(url, { method, headers, dispatcher, signal });
+    const isError = response.statusCode >= 300;
+    const limit = isError ? Math.min(maxBytes, maxErrorBytes) : maxBytes;
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > limit) break;
+    }
+    if (length > limit && !isError) {
+      throw new Failure('other', `${url.host} sends more than the ${limit} bytes that are allowed here`);
+    }
+    return {
+      status: response.statusCode,
+      url,
+      body: Buffer.concat(chunks),
+      header: (name) => [response.headers[name] ?? []].flat(),
+    };
   }
 
   /** Connections are kept until the settings or the authority's file change; requests under way finish on the old ones. */
@@ -139,7 +148,7 @@ function createDispatcher(
 ): EnvHttpProxyAgent {
   const tls = { rejectUnauthorized, ...(ca === undefined ? {} : { ca }) };
   return new EnvHttpProxyAgent({
-    connections: maxConnections,
+    connections: maxRequests,
     pipelining: 1,
     allowH2: false,
     connectTimeout: timeouts.connectMs,
