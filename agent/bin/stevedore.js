@@ -29,7 +29,7 @@ function stopHere(message) {
 if (!existsSync(join(root, 'node_modules', 'commander'))) {
   stopHere(`the npm packages are missing: run 'npm ci' in ${root} first`);
 } else if (!isOldNode()) {
-  import(pathToFileURL(main).href);
+  void import(pathToFileURL(main).href);
 } else if (!existsSync(bundledNode)) {
   stopHere(
     `Node ${process.versions.node} is too old (at least ${oldestMajor}.${oldestMinor} is needed), and the npm package node, ` +

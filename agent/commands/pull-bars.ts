@@ -1,7 +1,7 @@
 import cliProgress, { type SingleBar } from 'cli-progress';
 import type { PullRoundEvent } from '../core/pull-round.ts';
 import type { Output } from './context.ts';
-import { type PullReporter, toEventLine, toReadableProgress } from './pull-reporter.ts';
+import { type PullReporter, toEventLine, toReadableProgress } from './pull-text.ts';
 
 interface Payload {
   readonly reference: string;
