@@ -88,6 +88,7 @@ export async function buildBundle({
   });
 
   assertSelfContained(metafile);
+  assertNoPackageIsEntry(metafile);
   const licences = await collectLicences(metafile);
   await rm(outdir, { recursive: true, force: true });
   for (const { path, contents } of outputFiles) {
@@ -105,6 +106,19 @@ function assertSelfContained({ outputs }) {
     .filter(({ external, path }) => external && !isBuiltin(path))
     .map(({ path }) => path);
   if (missing.length > 0) throw new Error(`not bundled: ${[...new Set(missing)].join(', ')}`);
+}
+
+/**
+ * esbuild 0.28 makes of a dynamic import of a CommonJS package a chunk that has a default export alone: its names are undefined.
+ * @throws Error naming the packages
+ */
+function assertNoPackageIsEntry({ outputs }) {
+  const packages = Object.values(outputs)
+    .map(({ entryPoint = '' }) => entryPoint)
+    .filter((path) => path.includes('node_modules/'));
+  if (packages.length > 0) {
+    throw new Error(`import() a module of ours that exports what it needs, instead of ${packages.join(', ')}`);
+  }
 }
 
 /** What the bundled packages want to be passed on, one section a package. */

@@ -146,8 +146,8 @@ export function createGrpcClient(
 }
 
 async function connect(endpoint: string, descriptor: NamespaceDescriptor): Promise<Connection> {
-  const [grpc, loader] = await Promise.all([import('@grpc/grpc-js'), import('@grpc/proto-loader')]);
-  const definitions = loader.fromJSON(descriptor as Parameters<typeof loader.fromJSON>[0], {
+  const grpc = await import('./library.ts');
+  const definitions = grpc.fromJSON(descriptor as Parameters<typeof grpc.fromJSON>[0], {
     longs: String,
     defaults: true,
     arrays: true,
