@@ -62,6 +62,12 @@ export const watermark = z.string({ error: watermarkForm }).transform((value, co
   return z.NEVER;
 });
 
+/** Whole, and small enough to be exact. */
+export function wholeNumber(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
+  const error = min < 0 ? 'must be a whole number' : `must be a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
 /** The normalised reference as text. */
 export const reference = z.string().transform((value, context) => {
   try {

@@ -14,8 +14,6 @@ const nouns: Readonly<Record<string, string>> = {
   array: 'a list',
   string: 'a text',
   boolean: 'true or false',
-  int: 'a whole number',
-  number: 'a number',
 };
 
 export function toMistakes(issues: readonly Issue[], text: YamlText): readonly Mistake[] {
@@ -65,10 +63,6 @@ function toRule(issue: Issue, path: MistakePath, value: string | undefined, text
       return issue.message === defaultMessage ? 'must be a text or a map' : issue.message;
     case 'invalid_value':
       return `must be ${issue.values.map(String).join(' or ')}`;
-    case 'too_small':
-      return `must be at least ${issue.minimum}`;
-    case 'too_big':
-      return `must be at most ${issue.maximum}`;
     default:
       return issue.message;
   }

@@ -85,7 +85,7 @@ const imageSet = z
     nodeSelector: nodeSelector.default({ matchLabels: {}, matchExpressions: [] }),
     images: z.array(image),
     credentials: z.array(credential).default([]),
-    priority: z.int().default(0),
+    priority: field.wholeNumber().default(0),
     gate: z.boolean().default(false),
     pullPolicy: z.enum(['IfNotPresent', 'Always']).default('IfNotPresent'),
     refreshEvery: field.duration(10 * secondMs, 366 * dayMs).optional(),
@@ -108,7 +108,7 @@ const prefetch = z
   .strictObject({
     enabled: z.boolean().default(true),
     dryRun: z.boolean().default(false),
-    concurrency: z.int().min(1).max(16).optional(),
+    concurrency: field.wholeNumber(1, 16).optional(),
     stallTimeout: field.duration(secondMs, dayMs).default(defaultStallTimeoutMs),
     pullTimeout: field.duration(secondMs, 7 * dayMs).optional(),
     allow: z.array(field.allowGlob).optional(),

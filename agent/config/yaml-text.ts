@@ -110,7 +110,7 @@ function toYamlText(document: Document.Parsed | undefined, lineOf: LineOf): Yaml
         line = lineOf(node) ?? lineOf(entry.key) ?? line;
       }
       const shown = follow(node);
-      const written = isScalar(shown) && shown.value !== null ? (shown.source ?? String(shown.value)) : undefined;
+      const written = isScalar(shown) && shown.value !== null ? shown.source : undefined;
       return { line, value: written === undefined ? undefined : toShownValue(written) };
     },
     lineOfKey(path) {
