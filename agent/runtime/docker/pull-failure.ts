@@ -13,7 +13,7 @@ interface Rule {
  */
 const rules: readonly Rule[] = [
   { pattern: /no space left on device|disk quota exceeded/i, code: 'no_space', detail: 'disk_full' },
-  { pattern: /failed to register layer|error processing tar|invalid tar header/i, code: 'runtime' },
+  { pattern: /failed to register layer|error processing tar|invalid tar header|context canceled/i, code: 'runtime' },
   {
     pattern: /PROJECTPOLICYVIOLATION|due to configured policy|is not signed by (?:cosign|notation)/i,
     code: 'policy',

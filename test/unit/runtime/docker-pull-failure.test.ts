@@ -65,6 +65,13 @@ describe('why a pull failed, from what dockerd 20.10 and 28 write', () => {
     [undefined, 'filesystem layer verification failed for digest sha256:00', 'other', 'digest_mismatch'],
     [undefined, zstd, 'runtime', undefined],
     [undefined, 'failed to register layer: mkdir /x: permission denied', 'runtime', undefined],
+    [undefined, 'context canceled', 'runtime', undefined],
+    [
+      500,
+      'failed to resolve reference "h/x:1": unexpected status from HEAD request to https://h/v2/x: 401 Unauthorized',
+      'auth',
+      'auth_failed',
+    ],
     [400, 'invalid reference format', 'other', undefined],
     [404, 'no words that we know', 'not_found', undefined],
     [429, 'no words that we know', 'rate_limited', undefined],

@@ -1,4 +1,5 @@
-import { inspect } from 'node:util';
+import { execFile } from 'node:child_process';
+import { inspect, promisify } from 'node:util';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -159,6 +160,28 @@ describe('pull', () => {
     const shown = inspect(error, { depth: null, showHidden: true });
     expect(shown).not.toContain('hunter2');
     expect(shown).not.toContain(Buffer.from('hunter2').toString('base64').slice(0, 6));
+  });
+});
+
+describe('the debug log of the client library', () => {
+  it('shows no password', async () => {
+    await using docker = await daemon(lines());
+    const module = new URL('../../../agent/runtime/docker/docker-client.ts', import.meta.url).href;
+    const script = `
+      const { createDockerClient } = await import(${JSON.stringify(module)});
+      const client = createDockerClient(${JSON.stringify(docker.socketPath)});
+      const auth = { username: 'robot', password: 'hunter2', serveraddress: 'h' };
+      const signal = new AbortController().signal;
+      await client.call({ method: 'POST', path: '/images/create', query: { fromImage: 'x' }, auth }, 5000, signal);
+      client.close();`;
+    const options = { env: { ...process.env, DEBUG: 'modem' } };
+    const { stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], options);
+
+    expect(docker.requests).toHaveLength(1);
+    expect(stderr).toContain('/images/create');
+    const sent = Buffer.from('{"username":"robot","password":"hunter2"').toString('base64url');
+    expect(stderr).not.toContain(sent.slice(30, 50));
+    expect(stderr).not.toContain('hunter2');
   });
 });
 
