@@ -40,7 +40,7 @@ export function parseDockerConfig(text: string, file: string): DockerConfig {
   for (const [location, value] of Object.entries(auths)) {
     const login = toLogin(location, value);
     if (login instanceof Credential) entries.push({ location, login });
-    else problems.push(problem(`auths["${location}"] ${login}`));
+    else problems.push(problem(`auths["${location.replace(/[^/@]*@/, '')}"] ${login}`));
   }
   return { entries, problems };
 }

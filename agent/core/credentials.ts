@@ -49,7 +49,7 @@ const dockerHubKey = 'index.docker.io';
 
 /**
  * The credentials that may open an image, in the order in which they are to be tried, each made out to the image's own
- * registry host. Kubernetes 1.33, `pkg/credentialprovider/keyring.go`: all matching locations in reverse lexical order (a longer
+ * registry host. Kubernetes, `pkg/credentialprovider/keyring.go`: all matching locations in reverse lexical order (a longer
  * path before a shorter one); where none matches, an image of Docker Hub takes what is stored for `index.docker.io`.
  */
 export function matchCredentials(entries: readonly CredentialEntry[], image: ImageName): Credential[] {
@@ -92,6 +92,8 @@ function splitPort(host: string): { labels: string[]; port: string } {
 /** As Go's `path.Match` on one host label: `*`, `?`, `[a-z]`, `[^a-z]`, `\\x`; no braces, no negation, no `**`. */
 function matchesGlob(pattern: string, label: string): boolean {
   if (pattern === label) return true;
+  // What means something to picomatch alone, such as (a|b), is no host label.
+  if (/[^\w*?[\]^\\:%-]/.test(pattern)) return false;
   const options = { dot: true, nobrace: true, noextglob: true, nonegate: true, noglobstar: true };
   return picomatch(pattern, options)(label);
 }

@@ -1,5 +1,5 @@
 /**
- * What a registry's refusal means: status and error code of the OCI distribution specification 1.1, and what Harbor 2.12 to 2.15 answer
+ * What a registry's refusal means: status and error code of the OCI distribution specification 1.1, and what Harbor 2.15.2 answers
  * beyond it. Bodies may be HTML or cut short, and may repeat what was sent to them: nothing of them is trusted.
  */
 

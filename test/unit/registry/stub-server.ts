@@ -117,7 +117,7 @@ function write(response: ServerResponse, request: SeenRequest, reply: Reply): vo
   response.statusCode = status;
   if (!isText) response.setHeader('content-type', 'application/json; charset=utf-8');
   response.setHeader('content-length', then === undefined ? bytes.length : bytes.length + 100);
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value as string | string[]);
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   if (request.method === 'HEAD') response.end();
   else if (then === undefined) response.end(bytes);
   else response.write(bytes, () => (then === 'cut' ? response.socket?.destroy() : undefined));
