@@ -12,7 +12,7 @@ export interface PullOrder {
   readonly image: DesiredImage;
   readonly runtime: Runtime;
   readonly manifest: ManifestSummary | undefined;
-  /** Compressed bytes that were missing when the pull was decided. */
+  /** Compressed bytes that were missing when the pull was decided, and that no other pull was fetching. */
   readonly missingBytes: number | undefined;
   readonly queuedAt: number;
   /** The runtime declares `resume`: bytes of an aborted attempt are still there. */
@@ -153,7 +153,12 @@ export class Pulls {
     const onProgress = (progress: PullProgress): void => {
       stall.progressed();
       hereBefore ??= progress.downloadedBytes;
-      const fetched = Math.max(entry.downloadedBytes, progress.downloadedBytes - hereBefore);
+      // Layers that an earlier pull is fetching show here too; they are counted there.
+      const fetchedHere = Math.min(
+        progress.downloadedBytes - hereBefore,
+        order.missingBytes ?? Number.POSITIVE_INFINITY,
+      );
+      const fetched = Math.max(entry.downloadedBytes, fetchedHere);
       if (fetched > entry.downloadedBytes) this.#parts.recorder.pulledBytes(fetched - entry.downloadedBytes);
       entry.downloadedBytes = fetched;
       const { downloadedBytes } = progress;

@@ -26,8 +26,9 @@ export async function openStateFolder(path: string): Promise<StateFolder> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     database = new DatabaseSync(lockFile, { timeout: 0 });
-    // Nothing is ever written, so there is nothing to journal; an idle journal file would only lie around.
-    database.exec('PRAGMA journal_mode = OFF; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    // Nothing is ever written, and a journal file would stay behind after a kill. (SQLite's defensive mode, which Node sets,
+    // ignores `OFF`.)
+    database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
     // By path: opening and closing the file once more in this process would drop the lock (fcntl(2), "record locks").
     await chmod(lockFile, 0o600);
   } catch (error) {

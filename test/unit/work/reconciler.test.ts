@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Failure } from '../../../agent/core/failure.ts';
 import type { PullRoundEvent } from '../../../agent/core/pull-round.ts';
+import { fakeLayer } from '../../fakes/fake-image.ts';
 import { FakeNode, sampleCredential } from '../../fakes/fake-node.ts';
 import { sampleConfiguration, sampleSet } from '../../fakes/samples.ts';
 
@@ -103,6 +104,17 @@ describe('changes', () => {
     expect(node.runtime.registry.bytesSent).toBe(1_000 + (image?.configBytes ?? 0));
     expect(node.recorder.bytes).toBe(node.runtime.registry.bytesSent);
   });
+});
+
+test('a layer that two images share is counted once', async () => {
+  const base = fakeLayer('base', 5_000);
+  node.runtime.registry.add(a, { layers: [base, 10] });
+  node.runtime.registry.add(b, { layers: [base, 20] });
+  node.reconciler.setLabels({});
+  want([a, b]);
+  await pass();
+  expect(await held()).toEqual([a, b]);
+  expect(node.recorder.bytes).toBe(node.runtime.registry.bytesSent);
 });
 
 describe('failures', () => {
