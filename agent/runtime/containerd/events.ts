@@ -11,7 +11,7 @@ type EventFields = Readonly<Partial<Record<'id' | 'container_id' | 'name' | 'key
 export function decodeEvent(client: GrpcClient, { event }: Envelope): EventFields {
   if (event === null) return {};
   const type = event.type_url.slice(event.type_url.lastIndexOf('/') + 1);
-  return (client.decode(type, event.value) ?? {}) as EventFields;
+  return client.decode(type, event.value) ?? {};
 }
 
 const topics = [

@@ -35,6 +35,7 @@ describe('the state of a pull', () => {
     const tracker = createPullTracker(layers);
     tracker.observe([ingest(id('b'), 90)]);
     expect(tracker.observe([])).toEqual({ moved: false, gone: [id('b')] });
+    expect(tracker.observe([]).gone).toEqual([]);
     expect(tracker.progress().downloadedBytes).toBe(90);
     expect(tracker.complete(id('b'))).toBe(true);
     expect(tracker.complete(id('b'))).toBe(false);
