@@ -74,9 +74,9 @@ describe('the metrics', () => {
     recordAll();
     const text = await metrics.render();
     for (const [, name, labels = ''] of reference.matchAll(/^\| `(stevedore_\w+)` \| \w+ \| (.*?)\|/gm)) {
-      const documented = [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label);
+      const documented = [...labels.matchAll(/`(\w+)`/g)].map(([, label = '']) => label);
       const sample = new RegExp(`^${name}(?:_count)?(?:\\{(.*)\\})? `, 'm').exec(text);
-      const served = [...(sample?.[1] ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label);
+      const served = [...(sample?.[1] ?? '').matchAll(/(\w+)="/g)].map(([, label = '']) => label);
       expect({ name, labels: documented.toSorted() }).toEqual({ name, labels: served.toSorted() });
     }
     for (const value of [...failureCodes, ...waitReasons, ...runtimeOperations])
