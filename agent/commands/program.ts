@@ -22,7 +22,7 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
     if (context.signal.aborted) return exitCodes.failed;
     context.stderr.write(`stevedore: ${errorMessage(error)}\n`);
     // A user's mistake needs no stack trace, somebody who looks for ours does.
-    const { STEVEDORE_LOG_LEVEL: level } = context.environment as Record<string, string | undefined>;
+    const level = program.opts<CommonOptions>().logLevel ?? context.environment['STEVEDORE_LOG_LEVEL'];
     if ((level === 'debug' || level === 'trace') && error instanceof Error) context.stderr.write(`${error.stack}\n`);
     return toExitCode(error);
   }

@@ -1,0 +1,75 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeStateFolder, runStevedore } from './command-line.ts';
+
+const good = 'imageSets:\n  - name: base\n    images: [busybox:1, "alpine:3"]\n';
+const bad = 'imageSets:\n  - name: base\n    images: ["Foo:1"]\n    bogus: 1\n';
+
+let folder: Awaited<ReturnType<typeof makeStateFolder>>;
+let file: string;
+
+beforeEach(async () => {
+  folder = await makeStateFolder();
+  file = join(folder.path, 'config.yaml');
+});
+afterEach(() => folder.remove());
+
+describe('stevedore check', () => {
+  it('says what a good file holds', async () => {
+    await writeFile(file, good);
+    expect(await runStevedore(['check', file])).toMatchObject({
+      exitCode: 0,
+      stdout: `${file}: ok, 1 image set, 2 images\n`,
+      stderr: '',
+    });
+  });
+
+  it('lists all mistakes with their lines on standard output, and exits 1', async () => {
+    await writeFile(file, bad);
+    const { exitCode, stdout, stderr } = await runStevedore(['check', file]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' });
+    expect(stdout.split('\n')).toEqual([
+      expect.stringContaining(`${file}:3: imageSets[0].images[0]: "Foo:1"`),
+      expect.stringContaining(`${file}:4: imageSets[0].bogus`),
+      '',
+    ]);
+  });
+
+  it('prints JSON when asked', async () => {
+    await writeFile(file, bad);
+    const { exitCode, stdout } = await runStevedore(['check', '--json', file]);
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      version: 1,
+      source: file,
+      outcome: 'error',
+      mistakes: [
+        { path: 'imageSets[0].images[0]', value: 'Foo:1', line: 3 },
+        { path: 'imageSets[0].bogus', line: 4 },
+      ],
+    });
+    await writeFile(file, good);
+    expect(JSON.parse((await runStevedore(['check', file, '--json'])).stdout)).toEqual({
+      version: 1,
+      source: file,
+      outcome: 'success',
+      mistakes: [],
+    });
+  });
+
+  it('takes the file from --config, STEVEDORE_CONFIG or standard input', async () => {
+    await writeFile(file, good);
+    expect((await runStevedore(['check', '--config', file])).exitCode).toBe(0);
+    expect((await runStevedore(['check'], { environment: { STEVEDORE_CONFIG: file } })).exitCode).toBe(0);
+    expect((await runStevedore(['check', '-'], { stdin: bad })).stdout).toMatch(/^\(standard input\):3: /);
+  });
+
+  it('says on standard error what it cannot read', async () => {
+    expect(await runStevedore(['check', file])).toMatchObject({
+      exitCode: 1,
+      stdout: '',
+      stderr: expect.stringMatching(new RegExp(`^stevedore: cannot read ${file}: ENOENT`)) as string,
+    });
+  });
+});
