@@ -44,8 +44,10 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
   let snapshotter: string | undefined;
 
   async function readSnapshotter(signal: AbortSignal): Promise<string> {
-    snapshotter ??= toSnapshotter(await readImageRoot(client, signal));
-    return snapshotter;
+    if (snapshotter !== undefined) return snapshotter;
+    const imageRoot = await readImageRoot(client, signal);
+    if (imageRoot !== undefined) snapshotter = toSnapshotter(imageRoot);
+    return snapshotter ?? defaultSnapshotter;
   }
 
   async function pull(request: PullRequest, signal: AbortSignal): Promise<PullResult> {
@@ -71,8 +73,16 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
         readVersion(client, signal),
         readImageRoot(client, signal),
       ]);
-      snapshotter = toSnapshotter(imageRoot);
-      return { kind: 'containerd', name, version, imageStore: 'containerd', snapshotter, imageRoot, capabilities };
+      if (imageRoot !== undefined) snapshotter = toSnapshotter(imageRoot);
+      return {
+        kind: 'containerd',
+        name,
+        version,
+        imageStore: 'containerd',
+        snapshotter: snapshotter ?? defaultSnapshotter,
+        imageRoot,
+        capabilities,
+      };
     },
 
     listImages: (signal) => store.listImages(signal),
@@ -139,8 +149,8 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
 }
 
 /** The CRI's snapshotter, told by the folder that it gives as image filesystem (containerd 1.6 to 2.4). Pure. */
-function toSnapshotter(imageRoot: string | undefined): string {
-  const folder = basename(imageRoot ?? '');
+function toSnapshotter(imageRoot: string): string {
+  const folder = basename(imageRoot);
   return folder.startsWith(snapshotterFolder) ? folder.slice(snapshotterFolder.length) : defaultSnapshotter;
 }
 

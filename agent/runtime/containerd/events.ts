@@ -27,7 +27,7 @@ const topics = [
 export async function* watchEvents(client: GrpcClient, signal: AbortSignal): AsyncGenerator<RuntimeEvent> {
   const filters = topics.map((topic) => `namespace==k8s.io,topic=="${topic}"`);
   try {
-    for await (const envelope of client.stream(subscribe, { filters }, signal)) {
+    for await (const envelope of client.stream(subscribe, { filters }, signal, { deadlineMs: 'none' })) {
       const event = toRuntimeEvent(envelope.topic, decodeEvent(client, envelope));
       if (event !== undefined) yield event;
     }

@@ -74,7 +74,8 @@ function createLooks(
   /** Snapshot events only say "look now": the look reports. */
   async function listen(): Promise<void> {
     const filters = ['prepare', 'commit'].map((action) => `namespace==k8s.io,topic=="/snapshot/${action}"`);
-    for await (const envelope of client.stream(subscribe, { filters }, signal)) onSnapshotEvent(envelope);
+    for await (const envelope of client.stream(subscribe, { filters }, signal, { deadlineMs: 'none' }))
+      onSnapshotEvent(envelope);
   }
 
   function onSnapshotEvent(envelope: Envelope): void {

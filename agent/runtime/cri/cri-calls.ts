@@ -1,7 +1,7 @@
 /** What the CRI adapter and the containerd adapter both ask of the CRI, in our types. */
 
 import type { Credential } from '../../core/credentials.ts';
-import { Failure } from '../../core/failure.ts';
+import { Failure, isRuntimeUnavailable } from '../../core/failure.ts';
 import { InvalidReferenceError, parseReference, storedName } from '../../core/image-reference.ts';
 import type { GrpcClient } from '../grpc/client.ts';
 import type { ContainerState, RuntimeContainer, RuntimeImage } from '../runtime.ts';
@@ -82,8 +82,14 @@ export async function readVersion(client: GrpcClient, signal: AbortSignal): Prom
 
 /** The runtime's own word for where images are; undefined where it says none. */
 export async function readImageRoot(client: GrpcClient, signal: AbortSignal): Promise<string | undefined> {
-  const answer = await client.unary(cri.imageFsInfo, {}, signal, { deadlineMs: probeDeadlineMs });
-  return answer.image_filesystems[0]?.fs_id?.mountpoint || undefined;
+  try {
+    const answer = await client.unary(cri.imageFsInfo, {}, signal, { deadlineMs: probeDeadlineMs });
+    return answer.image_filesystems[0]?.fs_id?.mountpoint || undefined;
+  } catch (error) {
+    // Some runtimes answer with an error until they have sampled their disk: no reason to call them dead.
+    if (error instanceof Failure && !isRuntimeUnavailable(error)) return undefined;
+    throw error;
+  }
 }
 
 /** One blocking call, bounded by the signal alone. Returns the image id. */

@@ -10,7 +10,7 @@ import type { GrpcMethod, NamespaceDescriptor } from './descriptor.ts';
 import { toFailure } from './status.ts';
 
 export interface CallOptions {
-  /** Limit of a unary call; undefined: 30 s; `none`: only the signal bounds it. Streams have none. */
+  /** Limit of the whole call; undefined: 30 s; `none`: only the signal bounds it. */
   readonly deadlineMs?: number | 'none';
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -83,7 +83,6 @@ export function createGrpcClient(
   return {
     async unary(method, request, signal, options = {}) {
       const { client, definition, metadata } = await prepare(method, signal, options);
-      const { deadlineMs = defaultDeadlineMs } = options;
       return await new Promise((resolve, reject) => {
         const call = client.makeUnaryRequest(
           definition.path,
@@ -91,7 +90,7 @@ export function createGrpcClient(
           definition.responseDeserialize,
           request,
           metadata,
-          deadlineMs === 'none' ? {} : { deadline: Date.now() + deadlineMs },
+          deadlineOf(options),
           (error: ServiceError | null, response: object | undefined) => {
             signal.removeEventListener('abort', cancel);
             if (signal.aborted) reject(signal.reason as Error);
@@ -114,7 +113,7 @@ export function createGrpcClient(
         definition.responseDeserialize,
         request,
         metadata,
-        {},
+        deadlineOf(options),
       );
       const cancel = (): void => call.cancel();
       signal.addEventListener('abort', cancel, { once: true });
@@ -170,6 +169,10 @@ async function connect(endpoint: string, descriptor: NamespaceDescriptor): Promi
       return metadata;
     },
   };
+}
+
+function deadlineOf({ deadlineMs = defaultDeadlineMs }: CallOptions): { deadline?: number } {
+  return deadlineMs === 'none' ? {} : { deadline: Date.now() + deadlineMs };
 }
 
 function methodOf(
