@@ -1,3 +1,4 @@
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { appendFile, mkdir, mkdtemp, rename, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -120,11 +121,15 @@ test('a file that is written in several steps is read when it is whole', async (
   await writeFile(file, concurrency(3));
   watch();
   await within(1);
-  await writeFile(file, 'prefetch:\n');
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  await appendFile(file, '  concurrency: 4\n');
+  writeFileSync(file, 'prefetch:\n');
+  const parts = ['  dryRun: false\n', '  enabled: true\n', '  stallTimeout: 1m\n', '  concurrency: 1', '4\n'];
+  for (const part of parts) {
+    // Each step leaves valid YAML behind, and comes before the file counts as written.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    appendFileSync(file, part);
+  }
   await within(2);
-  expect(seen).toEqual(['3', '4']);
+  expect(seen).toEqual(['3', '14']);
 });
 
 test('an empty file is a configuration that wants nothing, but not at the moment in which it is emptied', async () => {

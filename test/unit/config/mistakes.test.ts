@@ -192,3 +192,22 @@ test('a long value is shortened', () => {
   const [mistake] = refused(`imageSets: [{ name: a, images: ["${'X'.repeat(300)}"] }]`);
   expect(mistake?.value?.length).toBeLessThan(100);
 });
+
+test('a rule between two options is told also where another part of the same map is wrong', () => {
+  const expression = '{ key: "-", operator: In }';
+  const text = `registries: [{ host: https://a.io, plainHTTP: true, caFile: /ca }]
+imageSets:
+- { name: -a, images: [-x], refreshEvery: 30m, nodeSelector: { matchExpressions: [${expression}] } }
+- { name: a, images: [x.io/y], refreshEvery: 1s }`;
+  expect(refused(text).map(({ path }) => path)).toEqual([
+    'registries[0].host',
+    'registries[0].caFile',
+    'imageSets[0].name',
+    'imageSets[0].nodeSelector.matchExpressions[0].key',
+    'imageSets[0].nodeSelector.matchExpressions[0].values',
+    'imageSets[0].images[0]',
+    'imageSets[0].refreshEvery',
+    'imageSets[1].refreshEvery',
+    'imageSets[1].refreshEvery',
+  ]);
+});
