@@ -81,7 +81,7 @@ export function parseReference(text: string): ImageReference {
 
   if (repository === '') fail('the repository name is missing');
   if (repository !== repository.toLowerCase()) fail('the repository name must be lower case');
-  if (!hasHost && imageIdPattern.test(rest)) fail('64 hex digits are an image id, not a name');
+  if (imageIdPattern.test(text)) fail('64 hex digits are an image id, not a name');
   for (const part of repository.split('/')) {
     if (!pathComponent.test(part)) {
       fail(`"${part}" is not a repository path part (a-z 0-9, single . or _, __ and - between them)`);

@@ -36,6 +36,7 @@ test.each([
   [`x:${'t'.repeat(128)}`, `docker.io/library/x:${'t'.repeat(128)}`],
   [`x@sha512:${hex}${hex}`, `docker.io/library/x@sha512:${hex}${hex}`],
   [`a.b/${hex}`, `a.b/${hex}:latest`],
+  [`${hex}:1`, `docker.io/library/${hex}:1`],
 ])('%s is %s', (text, normalised) => {
   expect(normaliseReference(text)).toBe(normalised);
 });
@@ -71,7 +72,6 @@ test.each([
   [`x:${digest}`, 'path part'],
   [`@${digest}`, 'missing'],
   [hex, 'image id'],
-  [`${hex}:latest`, 'image id'],
   ['-h.io/x', 'host with an optional port'],
   ['h_.io/x', 'host with an optional port'],
   ['h.io:port/x', 'host with an optional port'],
