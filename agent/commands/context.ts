@@ -1,10 +1,9 @@
 /** What a command has from the outside; main.ts gives the process's own, tests give theirs. */
 
-import type { Logger } from '../core/logger.ts';
-import type { PlanInput } from '../core/plan-document.ts';
-import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
-import type { Metrics } from '../ops/metrics.ts';
+import type { Agent, AgentParts } from '../agent.ts';
 import type { Settings } from '../settings.ts';
+
+export type { Agent } from '../agent.ts';
 
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
@@ -18,13 +17,4 @@ export interface CommandContext {
   readonly loadAgent: () => Promise<CreateAgent>;
 }
 
-export type CreateAgent = (settings: Settings, parts: { readonly log: Logger; readonly metrics: Metrics }) => Agent;
-
-export interface Agent {
-  /** The daemon; resolves once the signal has fired and everything is put away. */
-  run(signal: AbortSignal): Promise<void>;
-  /** One look that changes nothing, not even in the state folder. */
-  plan(signal: AbortSignal): Promise<PlanInput>;
-  /** One round without a running agent; the caller holds the state folder. Events end with `done`. */
-  pullRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
-}
+export type CreateAgent = (settings: Settings, parts: AgentParts) => Agent;

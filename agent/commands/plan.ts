@@ -1,4 +1,5 @@
 import { connectControl } from '../control/control-client.ts';
+import type { ControlledAgent } from '../control/protocol.ts';
 import { errorMessage } from '../core/failure.ts';
 import { type PlanDocument, toPlanDocument } from '../core/plan-document.ts';
 import { readBuildInfo } from '../ops/build-info.ts';
@@ -28,15 +29,15 @@ export async function plan(
 }
 
 /** The running agent knows what it pulls just now and what it waits for; undefined where none can be asked. */
-async function askAgent(settings: Settings, { stderr, signal }: CommandContext): Promise<PlanDocument | undefined> {
+async function askAgent({ stateDir }: Settings, { stderr, signal }: CommandContext): Promise<PlanDocument | undefined> {
+  let agent: ControlledAgent | undefined;
   try {
-    const agent = await connectControl(settings.stateDir, signal);
-    return await agent?.plan(signal);
+    agent = await connectControl(stateDir, signal);
   } catch (error) {
     signal.throwIfAborted();
     stderr.write(`stevedore: ${errorMessage(error)}; looking without it\n`);
-    return undefined;
   }
+  return await agent?.plan(signal);
 }
 
 async function lookOnce(settings: Settings, context: CommandContext): Promise<PlanDocument> {

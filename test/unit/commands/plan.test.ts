@@ -108,6 +108,19 @@ Not selected:
     expect(stdout).toMatch(/^Node gpu-1,/);
   });
 
+  it('passes on what the agent answers instead of a plan', async () => {
+    const server = createControlServer(folder.path, {
+      plan: () => Promise.reject(new Failure('runtime', 'nobody answers on /run/x.sock')),
+      followRound: () => Promise.reject(),
+    });
+    await server.start(stopping.signal);
+    expect(await runStevedore(['plan', ...state], { agent })).toMatchObject({
+      exitCode: 1,
+      stdout: '',
+      stderr: 'stevedore: nobody answers on /run/x.sock\n',
+    });
+  });
+
   it('writes nothing, and needs no state folder', async () => {
     await runStevedore(['plan', ...state], { agent });
     expect(await readdir(folder.path)).toEqual([]);
