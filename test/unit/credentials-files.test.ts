@@ -28,17 +28,17 @@ async function write(name: string, content: unknown): Promise<string> {
 const docker = (file: string): CredentialSource => ({ kind: 'dockerconfig', file });
 async function logins(...groups: CredentialSource[][]): Promise<string[]> {
   const found = await store.credentialsFor(web, groups);
-  return found.map((one) => `${one.username}:${one.reveal()}`);
+  return found.map((one) => `${one.username} / ${one.reveal()}`);
 }
 
 describe('docker config files', () => {
   test.each<[string, object, string]>([
-    ['auth', { auth: base64('robot$app+pull:pa:ss') }, 'robot$app+pull:pa:ss'],
-    ['auth without padding', { auth: base64('ab:c').replace(/=+$/, '') }, 'ab:c'],
-    ['user name and password', { username: 'u', password: 'p' }, 'u:p'],
-    ['auth before user name and password', { username: 'u', password: 'p', auth: base64('a:b') }, 'a:b'],
-    ['an empty auth beside user name and password', { username: 'u', password: 'p', auth: '' }, 'u:p'],
-    ['letters beyond ASCII', { auth: base64('müller:schlüssel') }, 'müller:schlüssel'],
+    ['auth', { auth: base64('robot$app+pull:pa:ss') }, 'robot$app+pull / pa:ss'],
+    ['auth without padding', { auth: base64('ab:c').replace(/=+$/, '') }, 'ab / c'],
+    ['user name and password', { username: 'u', password: 'p' }, 'u / p'],
+    ['auth before user name and password', { username: 'u', password: 'p', auth: base64('a:b') }, 'a / b'],
+    ['an empty auth beside user name and password', { username: 'u', password: 'p', auth: '' }, 'u / p'],
+    ['letters beyond ASCII', { auth: base64('müller:schlüssel') }, 'müller / schlüssel'],
   ])('%s', async (_, entry, expected) => {
     const file = await write('config.json', { auths: { 'harbor.example.com': entry } });
     expect(await logins([docker(file)])).toEqual([expected]);
@@ -59,7 +59,7 @@ describe('docker config files', () => {
       credHelpers: { 'g.example': 'S3CRET' },
       credsStore: 'S3CRET',
     });
-    expect(await logins([docker(file)])).toEqual(['good:one']);
+    expect(await logins([docker(file)])).toEqual(['good / one']);
     const rules = store.problems().map(({ rule }) => rule);
     for (const name of ['a', 'b', 'c', 'd', 'e', 'f'])
       expect(rules.filter((rule) => rule.includes(`${name}.example`))).toHaveLength(1);
@@ -76,7 +76,7 @@ describe('docker config files', () => {
   ])('%s: the rule is told, not the content, and other files still count', async (_, text) => {
     const broken = await write('broken.json', text);
     const good = await write('good.json', { auths: { 'harbor.example.com': { auth: base64('good:one') } } });
-    expect(await logins([docker(broken), docker(good)])).toEqual(['good:one']);
+    expect(await logins([docker(broken), docker(good)])).toEqual(['good / one']);
     expect(store.problems()).toMatchObject([{ file: broken }]);
     expect(JSON.stringify([logged, store.problems()])).not.toContain('S3CRET');
   });
@@ -92,7 +92,7 @@ describe('docker config files', () => {
     expect(store.problems().find(({ file }) => file === missing)?.rule).toContain('must exist');
 
     await write('missing.json', { auths: { 'harbor.example.com': { auth: base64('now:there') } } });
-    expect(await logins(sources)).toEqual(['now:there']);
+    expect(await logins(sources)).toEqual(['now / there']);
     expect(logged).toHaveLength(3);
     expect(store.problems()).toHaveLength(2);
   });
@@ -108,7 +108,7 @@ describe('pairs of files', () => {
 
   test('a line end at the end belongs to no password, other space does', async () => {
     const source = pair(await write('username', 'robot$app+pull\n'), await write('password', ' p ss \r\n'));
-    expect(await logins([source])).toEqual(['robot$app+pull: p ss ']);
+    expect(await logins([source])).toEqual(['robot$app+pull /  p ss ']);
   });
 
   test('they are for their host only', async () => {
@@ -138,7 +138,7 @@ describe('order and change', () => {
     const common = await write('common.json', {
       auths: { ...config('common:1').auths, ...config('own:1', 'harbor.example.com/app').auths },
     });
-    expect(await logins([docker(own)], [docker(common)])).toEqual(['own:1', 'common:1']);
+    expect(await logins([docker(own)], [docker(common)])).toEqual(['own / 1', 'common / 1']);
   });
 
   test('without sources there are none', async () => {
@@ -148,11 +148,11 @@ describe('order and change', () => {
 
   test('a file that is rewritten or replaced is read again', async () => {
     const file = await write('config.json', config('old:1'));
-    expect(await logins([docker(file)])).toEqual(['old:1']);
+    expect(await logins([docker(file)])).toEqual(['old / 1']);
     await write('config.json', config('new:2'));
-    expect(await logins([docker(file)])).toEqual(['new:2']);
+    expect(await logins([docker(file)])).toEqual(['new / 2']);
     await rename(await write('next.json', config('nxt:3')), file);
-    expect(await logins([docker(file)])).toEqual(['nxt:3']);
+    expect(await logins([docker(file)])).toEqual(['nxt / 3']);
     await rm(file);
     expect(await logins([docker(file)])).toEqual([]);
   });
@@ -167,8 +167,8 @@ describe('order and change', () => {
     await version('..1', 'old:1');
     await symlink('..data/.dockerconfigjson', join(folder, '.dockerconfigjson'));
     const source = docker(join(folder, '.dockerconfigjson'));
-    expect(await logins([source])).toEqual(['old:1']);
+    expect(await logins([source])).toEqual(['old / 1']);
     await version('..2', 'new:1');
-    expect(await logins([source])).toEqual(['new:1']);
+    expect(await logins([source])).toEqual(['new / 1']);
   });
 });

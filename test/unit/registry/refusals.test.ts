@@ -1,5 +1,7 @@
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { type ImageReference, parseReference } from '../../../agent/core/image-reference.ts';
+import type { EndpointSettings } from '../../../agent/registry/endpoint.ts';
 import { errors } from './harbor-stub.ts';
 import { image } from './images.ts';
 import { clientOf, never, plain, referenceOf, startOpen, startServer } from './setup.ts';
@@ -179,19 +181,26 @@ describe('what the network refuses', () => {
   });
 
   test('a server that speaks no http: tls, with the setting that helps', async () => {
-    const server = createServer((socket) => {
+    const reference = await startSocket((socket) => {
       socket.once('data', () => socket.end(Buffer.from([0x15, 3, 1, 0, 2, 2, 0x46])));
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => void server.close());
-    const address = server.address();
-    const host = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
-    const settings = { host, plainHTTP: true, insecureSkipVerify: false, caFile: undefined, tokenHosts: [] };
-    const reference = { registry: host, repository: 'app/web', tag: 'v1', digest: undefined };
-    await expect(clientOf([settings]).readManifest(reference, [], never)).rejects.toMatchObject({
+    await expect(clientOf([settingsOf(reference, true)]).readManifest(reference, [], never)).rejects.toMatchObject({
       code: 'tls',
       message: expect.stringContaining('plainHTTP'),
     });
+  });
+
+  test('a TLS handshake that never ends: timeout, and an abort does not wait for it', async () => {
+    const reference = await startSocket(() => undefined);
+    const registry = clientOf([settingsOf(reference, false)], { timeouts: { connectMs: 1_500 } });
+    const controller = new AbortController();
+    const started = performance.now();
+    const pending = registry.resolveDigest(reference, [], controller.signal);
+    const aborted = expect(pending).rejects.toThrow('no longer desired');
+    setImmediate(() => controller.abort(new Error('no longer desired')));
+    await aborted;
+    expect(performance.now() - started).toBeLessThan(1_000);
+    await expect(registry.resolveDigest(reference, [], never)).rejects.toMatchObject({ code: 'timeout' });
   });
 
   test('no answer, and an answer that stops: timeout', async () => {
@@ -228,3 +237,24 @@ describe('what the network refuses', () => {
     expect(new Set(await Promise.all(all)).size).toBe(10);
   });
 });
+
+/** A server on bare TCP; the reference to ask it for. */
+async function startSocket(onConnection: (socket: Socket) => void): Promise<ImageReference> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    onConnection(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  return parseReference(`127.0.0.1:${typeof address === 'object' ? address?.port : ''}/app/web:v1`);
+}
+
+function settingsOf(reference: ImageReference, plainHTTP: boolean): EndpointSettings {
+  return { host: reference.registry, plainHTTP, insecureSkipVerify: false, caFile: undefined, tokenHosts: [] };
+}
