@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createContainerdRuntime } from '../../agent/runtime/containerd/containerd-runtime.ts';
-import { busyboxImage } from '../harness/images.ts';
-import { findImage, pull, push, smallImage, soon } from './helpers.ts';
+import { buildImage, buildLayer, busyboxImage } from '../harness/images.ts';
+import { eventually, findImage, pull, push, smallImage, soon, toRequest } from './helpers.ts';
 import { describeRuntimeContract } from './runtime-contract.ts';
 import { ctrContainers } from './subjects/containerd-containers.ts';
 import { containerdMissing, makeContainerdSubject } from './subjects/containerd-subject.ts';
@@ -65,6 +65,40 @@ describe.skipIf(containerdMissing !== undefined)('containerd beside the kubelet'
     await pods.remove(await pods.run(alias));
   });
 
+  it('keeps what an aborted pull fetched over a restart of containerd and of the agent', async () => {
+    const { runtime, registry, containerd } = subject;
+    const layer = buildLayer({ seed: 'over a restart', sizeBytes: 6_000_000 });
+    const image = buildImage({ layers: [layer] });
+    const reference = await push(registry, 'restart', image);
+    const controller = new AbortController();
+    registry.throttle(4_000_000);
+    const aborted = runtime.pull(toRequest(reference), controller.signal).catch((error: unknown) => error);
+    await eventually(() => expect(registry.bytesOf(layer.digest)).toBeGreaterThan(layer.blob.length / 2));
+    controller.abort(new Error('the agent stops'));
+    expect(await aborted).toBe(controller.signal.reason);
+    registry.throttle(undefined);
+    await subject.stopRuntime();
+    await subject.startRuntime();
+
+    const next = createContainerdRuntime({ endpoint: containerd.endpoint });
+    try {
+      await next.discardPartialPulls(new Set([reference]), soon());
+      const before = registry.bytesOf(layer.digest);
+      expect(await pull(next, reference)).toBe(image.configDigest);
+      expect(registry.bytesOf(layer.digest) - before).toBeLessThan(layer.blob.length * 0.75);
+      expect(await subject.leftovers()).toEqual({ leases: [], ingests: [] });
+    } finally {
+      next.close();
+    }
+  });
+
+  it('leaves the leases of others alone', async () => {
+    const { runtime, containerd } = subject;
+    await containerd.ctr('leases', 'create', '--id', 'somebody-else', '--expires', '1h');
+    await runtime.discardPartialPulls(new Set(), soon());
+    expect(await containerd.ctr('leases', 'ls', '--quiet')).toContain('somebody-else');
+  });
+
   it('pins with the label that the kubelet understands, and leaves the pins of others alone', async () => {
     const { runtime, registry, containerd } = subject;
     const image = smallImage('pin label');
@@ -75,6 +109,9 @@ describe.skipIf(containerdMissing !== undefined)('containerd beside the kubelet'
     expect(await labels()).toContain('io.cri-containerd.pinned=pinned');
     await runtime.setPinned(reference, false, soon());
     expect(await labels()).not.toContain('io.cri-containerd.pinned');
+    await containerd.ctr('images', 'label', reference, 'io.cri-containerd.pinned=by-somebody');
+    await runtime.setPinned(reference, false, soon());
+    expect(await labels()).toContain('io.cri-containerd.pinned=by-somebody');
     expect(await findImage(runtime, image.configDigest)).toMatchObject({ tags: [reference] });
   });
 });

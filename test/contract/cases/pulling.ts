@@ -110,11 +110,10 @@ export function describePulling(subject: () => Subject): void {
 
     it('reports growing bytes up to the total', async () => {
       const { runtime, registry, expected } = subject();
-      const layers = [1, 2].map((number) => buildLayer({ seed: `progress ${number}`, sizeBytes: 2_500_000 }));
-      const image = buildImage({ layers });
+      const image = buildImage({ layers: [buildLayer({ seed: 'progress', sizeBytes: 8_000_000 })] });
       const reference = await push(registry, 'progress', image);
       const seen: PullProgress[] = [];
-      registry.throttle(4_000_000);
+      registry.throttle(6_000_000);
       try {
         await pull(runtime, reference, {
           expected: toExpected(image),
@@ -129,6 +128,34 @@ export function describePulling(subject: () => Subject): void {
       expect(bytes).toEqual(bytes.toSorted((left, right) => left - right));
       expect(new Set(bytes.filter((count) => count > 10_000 && count < totalBytes)).size).toBeGreaterThan(1);
       return expect(seen.at(-1)).toEqual({ downloadedBytes: totalBytes, totalBytes });
+    });
+
+    it('needs no sizes to report, and never reports more bytes than the total', async () => {
+      const { runtime, registry } = subject();
+      const image = buildImage({ layers: [buildLayer({ seed: 'no sizes', sizeBytes: 300_000 })] });
+      const seen: PullProgress[] = [];
+      const onProgress = (progress: PullProgress) => seen.push(progress);
+      await pull(runtime, await push(registry, 'no-sizes', image), { onProgress });
+      const excess = seen.filter(({ downloadedBytes, totalBytes }) => downloadedBytes > (totalBytes ?? Infinity));
+      expect(excess).toEqual([]);
+    });
+
+    it('fetches a layer that two pulls need once, and both report its progress', async () => {
+      const { runtime, registry, expected } = subject();
+      const layer = buildLayer({ seed: 'needed twice', sizeBytes: 4_000_000 });
+      const pulls = ['one', 'two'].map(async (name) => {
+        const image = buildImage({ layers: [layer], labels: { image: name } });
+        const reference = await push(registry, `needed-by-${name}`, image);
+        const seen = new Set<number>();
+        const onProgress = ({ downloadedBytes }: PullProgress) => seen.add(downloadedBytes);
+        registry.throttle(4_000_000);
+        const imageId = await pull(runtime, reference, { expected: toExpected(image), onProgress });
+        return { whole: imageId === image.configDigest, reported: seen.size > 2 };
+      });
+      const both = await Promise.all(pulls).finally(() => registry.throttle(undefined));
+      const one = { whole: true, reported: expected.capabilities.progress };
+      expect(both).toEqual([one, one]);
+      expect(registry.bytesOf(layer.digest)).toBe(layer.blob.length);
     });
 
     it('goes on reporting while it unpacks', async () => {
