@@ -47,15 +47,6 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** An exact size in the largest binary unit that divides it: `60Gi`, `1536Mi`, `1000`. */
-export function formatSize(bytes: number): string {
-  for (const unit of ['Ti', 'Gi', 'Mi', 'Ki'] as const) {
-    const size = unitBytes[unit] ?? 1;
-    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
-  }
-  return String(bytes);
-}
-
 /** `75%` or `72.5%` as a ratio above 0 and below 1; undefined where it is none. */
 export function parsePercentage(text: string): number | undefined {
   const match = /^(\d{1,2}(?:\.\d+)?)%$/.exec(text);
