@@ -27,6 +27,10 @@ export class Backoffs {
     return this.#attempts;
   }
 
+  get holdRefusals(): boolean {
+    return this.#attempts.values().some(({ failure }) => failure.code === 'auth');
+  }
+
   /** Notes a failed attempt and returns its wait in ms. */
   failed(reference: string, failure: Failure, credentials: readonly Credential[]): number {
     const failures = (this.#attempts.get(reference)?.failures ?? 0) + 1;

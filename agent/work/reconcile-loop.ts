@@ -11,15 +11,18 @@ export interface ReconcileLoopParts {
   readonly onLook: () => void;
 }
 
-/** Small things that need no look are done this often; it is also how often the loop shows that it lives. */
+/** How often the loop shows that it lives. */
 const beatMs = 30_000;
+/** How often credential files are looked at while an image waits for better ones. */
+const credentialsBeatMs = 5_000;
 
 /** Looks when something fires the trigger, when a wait ends, and at least every `lookIntervalMs`, until the signal fires. */
 export async function runReconcileLoop(parts: ReconcileLoopParts, signal: AbortSignal): Promise<void> {
   const { reconciler, trigger } = parts;
   let lookAt = Number.POSITIVE_INFINITY;
   while (!signal.aborted) {
-    const fired = await trigger.wait(Math.min(lookAt, Date.now() + beatMs), signal);
+    const nextBeatMs = reconciler.waitsForCredentials ? credentialsBeatMs : beatMs;
+    const fired = await trigger.wait(Math.min(lookAt, Date.now() + nextBeatMs), signal);
     parts.onBeat();
     if (signal.aborted) return;
     if (!fired && Date.now() < lookAt) {

@@ -60,6 +60,11 @@ export class Reconciler {
     return this.#lastDecision?.plan;
   }
 
+  /** Some image was refused with the credentials that there were. */
+  get waitsForCredentials(): boolean {
+    return this.#backoffs.holdRefusals;
+  }
+
   setConfiguration(configuration: Configuration): void {
     this.#configuration = configuration;
     this.#backoffs.endAll();
