@@ -190,7 +190,8 @@ export interface Envelope {
 type Empty = Record<string, never>;
 type Filters = { readonly filters: readonly string[] };
 type SnapshotKey = { readonly snapshotter: string; readonly key: string };
-type ImageWrite = Omit<ImageRecord, 'target'> & { readonly target?: Target };
+/** Never without a target, also where the mask leaves it alone: containerd 1.7 and 2.1 die of a nil pointer on one. */
+type ImageWrite = Omit<ImageRecord, 'target'> & { readonly target: Target };
 
 const imagesService = 'containerd.services.images.v1.Images';
 const contentService = 'containerd.services.content.v1.Content';

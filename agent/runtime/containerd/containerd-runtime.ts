@@ -8,7 +8,7 @@ import { createGrpcClient, type GrpcClient } from '../grpc/client.ts';
 import { mergePackages } from '../grpc/descriptor.ts';
 import { grpcCode, grpcCodeOf } from '../grpc/status.ts';
 import type { PullRequest, PullResult, Runtime, RuntimeCapabilities, RuntimeInfo } from '../runtime.ts';
-import { containerdPackages, images } from './containerd-protocol.ts';
+import { containerdPackages, images, type Target } from './containerd-protocol.ts';
 import { listAllContainers } from './containers.ts';
 import { watchEvents } from './events.ts';
 import { pinLabel, pinValue } from './image-list.ts';
@@ -117,23 +117,15 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
     },
 
     async setPinned(name, pinned, signal) {
-      const { image } = await client.unary(images.get, { name }, signal);
-      const label = image.labels[pinLabel];
-      if (pinned ? label === pinValue : label !== pinValue) return;
-      await client.unary(
-        images.update,
-        {
-          image: { name, labels: pinned ? { [pinLabel]: pinValue } : {} },
-          update_mask: { paths: [`labels.${pinLabel}`] },
-        },
-        signal,
-      );
+      const { labels, target } = await readRecord(client, name, signal);
+      if (pinned ? labels[pinLabel] === pinValue : labels[pinLabel] !== pinValue) return;
+      const image = { name, labels: pinned ? { [pinLabel]: pinValue } : {}, target };
+      await client.unary(images.update, { image, update_mask: { paths: [`labels.${pinLabel}`] } }, signal);
     },
 
     async addName(source, target, signal) {
-      const { image } = await client.unary(images.get, { name: source }, signal);
-      if (image.target === null) throw new Failure('runtime', `${source} has no target`);
-      const added = { name: target, labels: { [managedLabel]: 'managed' }, target: image.target };
+      const record = await readRecord(client, source, signal);
+      const added = { name: target, labels: { [managedLabel]: 'managed' }, target: record.target };
       try {
         await client.unary(images.create, { image: added }, signal);
       } catch (error) {
@@ -152,6 +144,18 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
 function toSnapshotter(imageRoot: string): string {
   const folder = basename(imageRoot);
   return folder.startsWith(snapshotterFolder) ? folder.slice(snapshotterFolder.length) : defaultSnapshotter;
+}
+
+interface FoundRecord {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target: Target;
+}
+
+/** @throws Failure `not_found` */
+async function readRecord(client: GrpcClient, name: string, signal: AbortSignal): Promise<FoundRecord> {
+  const { image } = await client.unary(images.get, { name }, signal);
+  if (image.target === null) throw new Failure('runtime', `${name} has no target`);
+  return { labels: image.labels, target: image.target };
 }
 
 /** False where it was gone already. */
