@@ -19,7 +19,8 @@ export function createPullBars(output: Output): PullReporter {
     stream: output,
     clearOnComplete: true,
     hideCursor: true,
-    linewrap: false,
+    // What is logged above the bars may be longer than a line; the bars themselves are made to fit.
+    linewrap: true,
     // main.ts alone handles signals; it ends the round, and close() gives the cursor back.
     gracefulExit: false,
     barsize: barWidth,

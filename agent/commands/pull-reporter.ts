@@ -9,7 +9,20 @@ export function createPullReporter(format: 'text' | 'json', output: Output): Pul
   if (format === 'json') {
     return { report: (event) => void output.write(`${JSON.stringify(event)}\n`), close: () => undefined };
   }
-  return output.isTTY ? createPullBars(output) : createPlainReporter(output);
+  return withoutRepetition(output.isTTY ? createPullBars(output) : createPlainReporter(output));
+}
+
+/** What failed in this round is missing at its end for that very reason: people are told once. */
+function withoutRepetition(reporter: PullReporter): PullReporter {
+  const failed = new Set<string>();
+  return {
+    report: (event) => {
+      if (event.kind === 'failed') failed.add(event.reference);
+      if (event.kind === 'waiting' && event.reason === 'backoff' && failed.has(event.reference)) return;
+      reporter.report(event);
+    },
+    close: reporter.close,
+  };
 }
 
 function createPlainReporter(output: Output): PullReporter {

@@ -17,6 +17,7 @@ const events: readonly PullRoundEvent[] = [
   { kind: 'progress', reference: 'r/a:1', downloadedBytes: 3 * mebi, totalBytes: 10 * mebi },
   { kind: 'pulled', reference: 'r/a:1', seconds: 2.5, bytes: 10 * mebi },
   { kind: 'failed', reference: 'r/b:1', code: 'auth', message: 'wrong password' },
+  { kind: 'waiting', reference: 'r/b:1', reason: 'backoff', message: 'wrong password' },
   { kind: 'waiting', reference: 'r/c:1', reason: 'window', message: 'the window is closed' },
   done('partial'),
 ];
