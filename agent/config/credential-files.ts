@@ -7,13 +7,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { CredentialSource } from '../core/configuration.ts';
 import { Credential, type CredentialEntry, type ImageName, matchCredentials } from '../core/credentials.ts';
+import type { Logger } from '../core/logger.ts';
 import { type CredentialProblem, parseDockerConfig } from './docker-config.ts';
 
 export type { CredentialProblem } from './docker-config.ts';
-
-export interface CredentialLog {
-  warn(fields: object, message: string): void;
-}
 
 export interface CredentialStore {
   /**
@@ -35,7 +32,7 @@ interface SourceState {
   readonly problems: readonly CredentialProblem[];
 }
 
-export function createCredentialStore(log: CredentialLog): CredentialStore {
+export function createCredentialStore(log: Pick<Logger, 'warn'>): CredentialStore {
   const states = new Map<string, SourceState>();
 
   async function entriesOf(source: CredentialSource): Promise<readonly CredentialEntry[]> {

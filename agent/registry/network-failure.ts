@@ -1,6 +1,6 @@
 /** What undici, Node's sockets and TLS throw, as a Failure. Foreign errors are told apart by their `code`. */
 
-import { Failure } from '../core/failure.ts';
+import { errorMessage, Failure } from '../core/failure.ts';
 import type { Endpoint } from './endpoint.ts';
 
 const untrustedCodes: ReadonlySet<string> = new Set([
@@ -68,6 +68,9 @@ export function toNetworkFailure(error: unknown, url: URL, endpoint: Endpoint): 
     if (url.protocol === 'https:') return new Failure('upstream', `${host} does not answer in http`, cause);
     return new Failure('tls', `${host} does not answer in http: remove "plainHTTP" if it speaks TLS`, cause);
   }
+  // What undici makes of a CONNECT that a proxy answers with anything but 200.
+  if (code === 'UND_ERR_ABORTED')
+    return new Failure('network', `the proxy gives no connection to ${host}: ${errorMessage(error)}`, cause);
   return new Failure('network', `no connection to ${host} (${code})`, cause);
 }
 

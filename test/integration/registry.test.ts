@@ -152,6 +152,8 @@ describeWith(['openssl'], 'TLS', () => {
     await expect(registry.resolveDigest(reference(), [credential()], never)).rejects.toMatchObject(refused);
     await writeFile(file, 'not yet');
     await expect(registry.resolveDigest(reference(), [credential()], never)).rejects.toMatchObject(refused);
+    await writeFile(file, '-----BEGIN CERTIFICATE-----\nrubbish\n-----END CERTIFICATE-----\n');
+    await expect(registry.resolveDigest(reference(), [credential()], never)).rejects.toMatchObject(refused);
     await copyFile(other, file);
     await expect(registry.resolveDigest(reference(), [credential()], never)).rejects.toMatchObject(refused);
     await copyFile(authority, file);
@@ -227,6 +229,35 @@ describeWith(['openssl'], 'TLS', () => {
     expect(findSecrets(storage.requests, [credential()])).toEqual([]);
   });
 
+  test('Docker Hub: its own API host, and its own token host without being named', async () => {
+    server = await serve({ names: 'DNS:registry-1.docker.io,DNS:auth.docker.io' });
+    const harbor = new HarborStub(server, { login: robot, realm: 'https://auth.docker.io/service/token' });
+    const repository = new Repository('library/busybox');
+    repository.tag('latest', one);
+    server.use(harbor.protect(repository.handler));
+    server.use(harbor.tokenService);
+    const proxy = await startConnectProxy(server.port);
+    vi.stubEnv('HTTPS_PROXY', proxy.url);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const registry = client({ host: 'docker.io' });
+    const hub = new Credential('docker.io', robot.username, robot.password);
+    expect(await registry.resolveDigest(parseReference('busybox'), [hub], never)).toBe(one.digest);
+    expect(server.requests.map(({ headers, authorization }) => [headers.host, authorization?.split(' ')[0]])).toEqual([
+      ['registry-1.docker.io', undefined],
+      ['auth.docker.io', 'Basic'],
+      ['registry-1.docker.io', 'Bearer'],
+    ]);
+  });
+
+  test('a proxy that refuses: network', async () => {
+    await serveHarbor();
+    const proxy = await StubServer.start();
+    onTestFinished(() => proxy.close());
+    vi.stubEnv('HTTPS_PROXY', proxy.url);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(client().resolveDigest(reference(), [], never)).rejects.toMatchObject({ code: 'network' });
+  });
+
   test('through the proxy of the environment, except where NO_PROXY says so; the proxy sees no secret', async () => {
     await serveHarbor();
     const proxy = await startConnectProxy();
@@ -291,15 +322,15 @@ async function makeCertificate(
   return { key: await readFile(path('key'), 'utf8'), cert: await readFile(path('crt'), 'utf8') };
 }
 
-/** Tunnels, and nothing else. */
-async function startConnectProxy(): Promise<{ url: string; targets: string[] }> {
+/** Tunnels, and nothing else: to where it is asked to, or all to one local port. */
+async function startConnectProxy(localPort?: number): Promise<{ url: string; targets: string[] }> {
   const targets: string[] = [];
   const sockets = new Set<{ destroy(): void }>();
   const server = createServer((_, response) => response.writeHead(405).end());
   server.on('connect', (request, client) => {
     targets.push(request.url ?? '');
     const [host, port] = (request.url ?? '').split(':');
-    const target = connect(Number(port), host, () => {
+    const target = connect(localPort ?? Number(port), localPort === undefined ? host : '127.0.0.1', () => {
       client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
       target.pipe(client).pipe(target);
     });
