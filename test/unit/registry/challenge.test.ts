@@ -45,11 +45,13 @@ describe('WWW-Authenticate', () => {
     ],
     ['empty, as Harbor for an unknown project', [''], []],
     ['none', [], []],
-    ['an open quote', ['Bearer realm="https://h'], [['bearer', {}]]],
     ['the first of two equal names counts', ['Bearer realm=a,realm=b'], [['bearer', { realm: 'a' }]]],
   ])('%s', (_, headers, expected) => {
-    if (_ === 'an open quote') expect(read(...headers)[0]?.[1]).not.toHaveProperty('realm');
-    else expect(read(...headers)).toEqual(expected);
+    expect(read(...headers)).toEqual(expected);
+  });
+
+  test('a quote that never ends gives no realm', () => {
+    expect(read('Bearer realm="https://h')[0]?.[1]).not.toHaveProperty('realm');
   });
 
   const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
