@@ -197,13 +197,18 @@ function toCriConfig(folder: string): string {
 
 async function writeRegistryHosts(certsFolder: string, options: ContainerdOptions): Promise<void> {
   const hosts = new Map<string, string>();
-  for (const host of options.insecureHosts ?? []) hosts.set(host, `server = "http://${host}"\n`);
+  for (const host of options.insecureHosts ?? []) hosts.set(host, toHosts(`http://${host}`));
   for (const [host, caFile] of Object.entries(options.caFiles ?? {})) {
-    hosts.set(host, `server = "https://${host}"\nca = ${JSON.stringify(caFile)}\n`);
+    hosts.set(host, `${toHosts(`https://${host}`)}ca = ${JSON.stringify(caFile)}\n`);
   }
   await mkdir(certsFolder, { recursive: true });
   for (const [host, text] of hosts) {
     await mkdir(join(certsFolder, host), { recursive: true });
     await writeFile(join(certsFolder, host, 'hosts.toml'), text);
   }
+}
+
+/** containerd 1.6 refuses a file without a host table. */
+function toHosts(origin: string): string {
+  return `server = "${origin}"\n[host."${origin}"]\ncapabilities = ["pull", "resolve"]\n`;
 }
