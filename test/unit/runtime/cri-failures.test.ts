@@ -134,7 +134,22 @@ const table: readonly (readonly [expected: string, code: number, details: string
     'failed to pull and unpack image "h/a:1": failed to copy: httpReadSeeker: failed open: failed to do request: Get "http://h/v2/a/blobs/sha256:aa": read tcp 127.0.0.1:1->127.0.0.1:2: read: connection reset by peer',
   ],
   ['network', unknown, 'failed to pull and unpack image "h/a:1": failed to copy: unexpected EOF'],
-  // containerd 2.x
+  // containerd 1.7 and 2.1
+  [
+    'auth/auth_failed',
+    unknown,
+    'failed to pull and unpack image "h/a:1": failed to resolve image: pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials',
+  ],
+  [
+    'no_platform',
+    grpcCode.notFound,
+    'get image config descriptor: no match for platform in manifest sha256:88ef: not found',
+  ],
+  [
+    'not_found',
+    grpcCode.notFound,
+    'failed to pull and unpack image "h/a:1": failed to resolve image: h/a:1: not found',
+  ],
   [
     'auth/auth_failed',
     unknown,
