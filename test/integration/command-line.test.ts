@@ -155,7 +155,7 @@ describe('stevedore', () => {
   });
 });
 
-describe('stevedore run', () => {
+describe('stevedore run, and signals', () => {
   it('lives without being ready while it waits for its runtime, and exits 0 on SIGTERM', async () => {
     const agent = await startAgent();
     expect((await fetch(`${agent.url}/livez`)).status).toBe(200);
@@ -208,6 +208,15 @@ describe('stevedore run', () => {
     expect(await busy.ended).toMatchObject({ code });
   });
 
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('ends a one-shot command on %s with the exit code of undone work', async (signal, code) => {
+    const busy = await startBusy('pull');
+    busy.child.kill(signal);
+    expect(await busy.ended).toMatchObject({ code, stderr: '' });
+  });
+
   it('leaves within 5 s of SIGTERM, whatever hangs', async () => {
     const busy = await startBusy();
     const askedAt = Date.now();
@@ -219,10 +228,9 @@ describe('stevedore run', () => {
 });
 
 /**
- * main.ts as it is, with an agent in the place of the real one that does not stop when it is told to. Everything else is linked
- * from this clone.
+ * main.ts as it is, with an agent in the place of the real one that never is done: its `run` does not even stop when it is told to.
  */
-async function startBusy(): Promise<Running> {
+async function startBusy(command: 'run' | 'pull' = 'run'): Promise<Running> {
   const copy = join(folder, 'busy');
   await mkdir(join(copy, 'agent'), { recursive: true });
   await cp(join(root, 'agent'), join(copy, 'agent'), { recursive: true });
@@ -231,14 +239,20 @@ async function startBusy(): Promise<Running> {
   await writeFile(
     join(copy, 'agent/agent.ts'),
     `export function createAgent() {
-      return { run: (signal: AbortSignal) => new Promise<void>(() => {
+      const untilAborted = (signal: AbortSignal, end: () => void) => {
         setInterval(() => undefined, 1000);
-        signal.addEventListener('abort', () => process.stdout.write('stopping\\n'));
+        signal.addEventListener('abort', end);
         process.stdout.write('busy\\n');
-      }) };
+      };
+      return {
+        run: (signal: AbortSignal) =>
+          new Promise<void>(() => untilAborted(signal, () => process.stdout.write('stopping\\n'))),
+        pullRound: (_onEvent: unknown, signal: AbortSignal) =>
+          new Promise<void>((_resolve, reject) => untilAborted(signal, () => reject(signal.reason))),
+      };
     }`,
   );
-  const running = start([process.execPath, join(copy, 'agent/main.ts'), 'run']);
+  const running = start([process.execPath, join(copy, 'agent/main.ts'), command, '--state-dir', join(folder, 'state')]);
   await running.line(/busy/);
   return running;
 }
