@@ -1,12 +1,11 @@
 /** The agent as it is in the container image: bundled, without node_modules around it, started with the image's own flags. */
 
 import { execFile } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { cp, mkdtemp, readdir, readFile, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { makeFolder } from '../harness/folder.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const dist = join(repository, 'dist');
@@ -24,11 +23,10 @@ export function bundledAgent(): Promise<string[]> {
 
 async function prepare(): Promise<string[]> {
   if (await isStale()) await promisify(execFile)(process.execPath, [join(repository, 'agent/bundle.mjs')]);
-  // Away from the repository: whatever the bundle lacks, its node_modules would supply.
-  const folder = await mkdtemp(join(tmpdir(), 'stv-bundle-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  await cp(dist, folder, { recursive: true });
-  return [process.execPath, ...(await readFlags()), join(folder, 'stevedore.mjs')];
+  // Away from the repository: whatever the bundle lacks, its node_modules would supply. The folder goes when this process ends.
+  const folder = await makeFolder('stv-bundle');
+  await cp(dist, folder.path, { recursive: true });
+  return [process.execPath, ...(await readFlags()), join(folder.path, 'stevedore.mjs')];
 }
 
 async function isStale(): Promise<boolean> {
