@@ -103,7 +103,7 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
     const runtime = instrumentRuntime(await connectRuntime(found), metrics.runtimeOperation);
     try {
       const info = await runtime.info(signal);
-      log.debug({ findings: found.findings }, 'container runtime found');
+      log.info({ endpoint, findings: found.findings }, 'container runtime found');
       return { runtime, info };
     } catch (error) {
       runtime.close();

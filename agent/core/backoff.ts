@@ -15,6 +15,9 @@ const transient: BackoffClass = { floorMs: 500, baseMs: 2_000, capMs: 5 * minute
 /** A change of configuration or credentials ends it at once; the interval is for changes that nobody tells us. */
 const permanent: BackoffClass = { floorMs: 5 * minute, baseMs: 5 * minute, capMs: 10 * minute };
 
+/** A server that asks for more than this is asked again all the same. */
+const longestRetryAfterMs = 60 * minute;
+
 const classes: Readonly<Record<FailureCode, BackoffClass>> = {
   network: transient,
   timeout: transient,
@@ -37,9 +40,13 @@ const classes: Readonly<Record<FailureCode, BackoffClass>> = {
  */
 export function backoffMs(failure: Failure, failures: number, random: number): number {
   // Harbor's false 404 of a proxy project passes by itself although the code is not_found.
-  const chosen = failure.retryable ? (classes[failure.code] === permanent ? transient : classes[failure.code]) : permanent;
+  const chosen = failure.retryable
+    ? classes[failure.code] === permanent
+      ? transient
+      : classes[failure.code]
+    : permanent;
   const span = Math.min(chosen.capMs, chosen.baseMs * 2 ** Math.min(failures - 1, 30));
-  return Math.max(chosen.floorMs + random * span, failure.retryAfterMs ?? 0);
+  return Math.max(chosen.floorMs + random * span, Math.min(failure.retryAfterMs ?? 0, longestRetryAfterMs));
 }
 
 /** Delay before an image that vanished is pulled again: none the first time, then longer and longer up to 10 minutes. */

@@ -221,7 +221,7 @@ function findRefusal(
 ): RefusedImage | undefined {
   const { reference, imageSets } = desired;
   if (!policy.isAllowed(reference)) {
-    const message = 'prefetch.allow does not match it';
+    const message = 'neither prefetch.allow nor, without it, the hosts in registries match it';
     return { reference, imageSets, code: 'policy', detail: 'not_allowed', message };
   }
   if (policy.maxImageSizeBytes !== undefined && manifest !== undefined) {

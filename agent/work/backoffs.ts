@@ -63,7 +63,7 @@ export class Backoffs {
   /** Ends the wait of references that were refused with other credentials than they have now. True: there were some. */
   async endForNewCredentials(credentialsOf: (reference: string) => Promise<readonly Credential[]>): Promise<boolean> {
     let ended = false;
-    for (const [reference, { failure, credentials }] of [...this.#attempts]) {
+    for (const [reference, { failure, credentials }] of this.#attempts) {
       if (failure.code !== 'auth') continue;
       if (fingerprint(await credentialsOf(reference)) === credentials) continue;
       this.#attempts.delete(reference);

@@ -6,6 +6,7 @@ import type { Logger } from '../core/logger.ts';
 import type { ManifestSummary } from '../core/manifest.ts';
 import type { ManifestKnowledge } from '../core/pull-planner.ts';
 import type { Registry } from '../registry/registry.ts';
+import { sleep } from './sleep.ts';
 
 export interface RemoteDigest {
   readonly digest: string | undefined;
@@ -19,6 +20,8 @@ interface Entry {
 
 /** Pulls are held back this long for an answer that decides their order; a registry that hangs delays them no further. */
 const patienceMs = 5_000;
+/** Whoever only asks for a plan gets it then without the missing sizes. */
+const answerPatienceMs = 10_000;
 /** A tag may move while its pull waits. */
 const freshMs = 300_000;
 /** A failed check is repeated no sooner than this, and no later than the image's own interval. */
@@ -113,9 +116,16 @@ export class ManifestBook {
     return this.#asking.size > 0;
   }
 
-  /** Resolves when no question is open any more. */
-  async settled(): Promise<void> {
-    while (this.#asking.size > 0) await Promise.all(this.#asking.values());
+  /** Resolves when no question is open any more; a registry that hangs is waited for no longer than 10 s. */
+  async settled(signal: AbortSignal): Promise<void> {
+    const patience = new AbortController();
+    const timeIsUp = sleep(answerPatienceMs, AbortSignal.any([signal, patience.signal]));
+    const answered = async (): Promise<void> => {
+      while (this.#asking.size > 0 && !patience.signal.aborted) await Promise.all(this.#asking.values());
+    };
+    await Promise.race([answered(), timeIsUp]);
+    patience.abort();
+    signal.throwIfAborted();
   }
 
   #ask(key: string, question: () => Promise<void>): void {
@@ -135,7 +145,11 @@ export class ManifestBook {
       const manifest = await this.#parts.registry.readManifest(parseReference(reference), credentials, signal);
       knowledge = { kind: 'known', manifest };
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) {
+        // Nobody waits for this answer any more; whoever wants one asks again.
+        this.#entries.delete(reference);
+        return;
+      }
       const failure = Failure.from(error);
       this.#parts.log.debug({ image: reference, code: failure.code, error: failure.message }, 'manifest not read');
       knowledge = { kind: 'failed', failure };

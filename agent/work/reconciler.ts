@@ -1,19 +1,15 @@
 import type { Configuration } from '../core/configuration.ts';
 import type { Credential } from '../core/credentials.ts';
-import { type Desired, type DesiredImage, toDesired } from '../core/desired-images.ts';
+import { type Desired, toDesired } from '../core/desired-images.ts';
 import { Failure, isRuntimeUnavailable } from '../core/failure.ts';
 import type { Labels } from '../core/label-selector.ts';
-import type { Logger } from '../core/logger.ts';
 import type { PullPlan } from '../core/pull-plan.ts';
-import { type PullDecision, type PullPolicy, planPulls } from '../core/pull-planner.ts';
+import { type PullDecision, planPulls } from '../core/pull-planner.ts';
 import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
-import type { ImageFilesystem } from '../core/node-images.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { Connected } from './runtime-connection.ts';
 import { Backoffs } from './backoffs.ts';
-import { ManifestBook, type ManifestBookParts } from './manifest-book.ts';
-import { DecisionLog } from './decision-log.ts';
-import { reportLook } from './look-report.ts';
+import { ManifestBook } from './manifest-book.ts';
+import { LookReport } from './look-report.ts';
 import { type Observation, observe } from './observation.ts';
 import { PartialPulls } from './partial-pulls.ts';
 import { Presence } from './presence.ts';
@@ -31,7 +27,7 @@ export class Reconciler {
   readonly #presence = new Presence();
   readonly #partials = new PartialPulls();
   readonly #rounds = new Rounds();
-  readonly #decisions: DecisionLog;
+  readonly #report: LookReport;
   #queuedAt = new Map<string, number>();
   #configuration: Configuration | undefined;
   #labels: Labels | undefined;
@@ -44,7 +40,7 @@ export class Reconciler {
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
     const { registry, credentialsOf, recorder, log } = parts;
-    this.#decisions = new DecisionLog(log);
+    this.#report = new LookReport(recorder, log);
     this.#manifests = new ManifestBook({ registry, credentialsOf, log, onAnswer: () => parts.trigger.fire() });
     this.#pulls = new Pulls({
       credentialsOf,
@@ -80,8 +76,7 @@ export class Reconciler {
   setRuntime(connected: Connected | undefined, lostBy?: Failure): void {
     this.#connected = connected;
     this.#partials.forget();
-    if (connected === undefined)
-      this.#rounds.fail(lostBy ?? new Failure('runtime', 'the runtime is gone', { detail: 'unavailable' }));
+    if (lostBy !== undefined) this.#rounds.fail(lostBy);
     this.#lookAgain();
   }
 
@@ -101,7 +96,7 @@ export class Reconciler {
     const { lookUps } = this.#decide(inputs, observation);
     this.#manifests.readManifests(lookUps.manifests, signal);
     this.#manifests.checkDigests(lookUps.digests, signal);
-    await this.#manifests.settled();
+    await this.#manifests.settled(signal);
     return this.#decide(inputs, observation).plan;
   }
 
@@ -120,11 +115,17 @@ export class Reconciler {
       const decision = this.#decide(inputs, observation);
       this.#lastDecision = decision;
       this.#carryOut(decision, inputs, signal);
-      this.#report(decision.plan, inputs, observation.filesystem);
+      this.#report.write({
+        plan: decision.plan,
+        running: new Set(this.#pulls.running.keys()),
+        imageSets: this.#presence.countSets(this.#desired, decision.plan.at),
+        configuration: inputs.configuration,
+        filesystem: observation.filesystem,
+      });
       await this.#partials.discard(decision.plan, runtime, signal);
       const { dryRun } = inputs.configuration.prefetch;
-      const active = this.#pulls.running.size > 0 || (decision.plan.pulls.length > 0 && !dryRun);
-      this.#rounds.lookDone(look, decision.plan, active || this.#manifests.isAsking);
+      const isIdle = this.#pulls.running.size === 0 && (decision.plan.pulls.length === 0 || dryRun);
+      if (isIdle && !this.#manifests.isAsking) this.#rounds.answer(look, decision.plan);
       return { done: true, wakeAt: decision.wakeAt };
     } catch (error) {
       if (signal.aborted || outdated.signal.aborted) return { done: false, wakeAt: undefined };
@@ -163,7 +164,7 @@ export class Reconciler {
     if (!enabled || dryRun)
       this.#pulls.abort(() => true, enabled ? 'prefetch.dryRun is true' : 'prefetch.enabled is false');
     this.#pulls.abort((reference) => !wanted.has(reference), 'no longer desired');
-    this.#pulls.abort((reference) => !isAllowed(reference), 'prefetch.allow does not match it');
+    this.#pulls.abort((reference) => !isAllowed(reference), 'not allowed any more');
     this.#backoffs.retain(wanted);
     this.#manifests.retain(wanted);
     this.#lookAgain();
@@ -207,7 +208,6 @@ export class Reconciler {
   }
 
   #carryOut({ plan, lookUps }: PullDecision, { configuration, connected }: Inputs, signal: AbortSignal): void {
-    this.#decisions.write(plan);
     this.#manifests.readManifests(lookUps.manifests, signal);
     this.#manifests.checkDigests(lookUps.digests, signal);
     const now = Date.now();
@@ -223,11 +223,6 @@ export class Reconciler {
         ...toLimits(connected.info.capabilities, configuration.prefetch),
       });
     }
-  }
-
-  #report(plan: PullPlan, { configuration }: Inputs, filesystem: ImageFilesystem | undefined): void {
-    const imageSets = this.#presence.countSets(this.#desired, plan.at);
-    reportLook(this.#parts.recorder, { plan, running: this.#pulls.running, imageSets, configuration, filesystem });
   }
 
   #credentialsOf(reference: string): Promise<readonly Credential[]> {

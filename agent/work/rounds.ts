@@ -64,9 +64,8 @@ export class Rounds {
     return this.#looks;
   }
 
-  /** Ends the rounds that this look answers. `active`: something is being pulled or will be at once. */
-  lookDone(look: number, plan: PullPlan, active: boolean): void {
-    if (active) return;
+  /** Ends the rounds that were asked for before this look, which found nothing more to pull now. */
+  answer(look: number, plan: PullPlan): void {
     for (const round of this.#rounds) if (round.since < look) this.#end(round, plan);
   }
 

@@ -153,7 +153,7 @@ async function showMetrics(url: string): Promise<void> {
   ];
   const lines = (await response.text()).split('\n');
   const isTold = (line: string) =>
-    told.some((name) => new RegExp(`^stevedore_${name}[{ ]`).test(line)) && !/ 0$/.test(line);
+    told.some((name) => new RegExp(`^stevedore_${name}[{ ]`).test(line)) && !line.endsWith(' 0');
   console.log(lines.filter(isTold).join('\n'));
 }
 

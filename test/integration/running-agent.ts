@@ -37,8 +37,16 @@ export function agentFolder(path: string): AgentFolder {
     setConfig: (yaml) => put('config.yaml', yaml),
     setLabels: (...labels) => put('labels', `${labels.join('\n')}\n`),
     options: ({ kind, endpoint }) => [
-      ...['--config', join(path, 'config.yaml'), '--labels-file', join(path, 'labels')],
-      ...['--runtime', kind, '--endpoint', endpoint, '--state-dir', join(path, 'state')],
+      '--config',
+      join(path, 'config.yaml'),
+      '--labels-file',
+      join(path, 'labels'),
+      '--runtime',
+      kind,
+      '--endpoint',
+      endpoint,
+      '--state-dir',
+      join(path, 'state'),
     ],
   };
 }

@@ -12,7 +12,7 @@ let node: FakeNode;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  start();
+  void start();
 });
 
 afterEach(async () => {
@@ -158,7 +158,7 @@ describe('failures', () => {
 
   test('silence is given up, slowness is not', async () => {
     await node.stop();
-    start({ unpackMs: 3_600_000 });
+    void start({ unpackMs: 3_600_000 });
     node.reconciler.setLabels({});
     node.runtime.holdPull(b, 100);
     want([a, b], {}, { stallTimeoutMs: 60_000 });
@@ -169,7 +169,7 @@ describe('failures', () => {
 
   test('where no progress shows, only the limit on the whole counts', async () => {
     await node.stop();
-    start({ like: 'cri' });
+    void start({ like: 'cri' });
     node.reconciler.setLabels({});
     node.runtime.holdPull(a, 100);
     want([a], {}, { stallTimeoutMs: 1_000, pullTimeoutMs: 60_000 });
@@ -198,7 +198,7 @@ test('an image that vanishes is noticed by event, counted and pulled again; when
 
 test('without events the loss is noticed at the next look, within 30 s', async () => {
   await node.stop();
-  start({ like: 'cri' });
+  void start({ like: 'cri' });
   node.reconciler.setLabels({});
   want([a]);
   await pass();
