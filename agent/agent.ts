@@ -4,13 +4,12 @@ import { loadLabels, watchLabels } from './cluster/standalone.ts';
 import { createCredentialStore } from './config/credential-files.ts';
 import { loadConfigurationFile, watchConfigurationFile } from './config/file-source.ts';
 import { createControlServer } from './control/control-server.ts';
-import type { Configuration, Mistake } from './core/configuration.ts';
 import { Failure } from './core/failure.ts';
 import { parseReference } from './core/image-reference.ts';
-import type { Labels } from './core/label-selector.ts';
 import type { Logger } from './core/logger.ts';
 import { formatMistakes } from './core/mistake.ts';
 import { type PlanDocument, type PlanInput, toPlanDocument } from './core/plan-document.ts';
+import type { PullPlan } from './core/pull-plan.ts';
 import { toPlatform } from './core/platform.ts';
 import { toPullPolicy } from './core/pull-policy.ts';
 import type { PullRoundEvent, RoundOutcome } from './core/pull-round.ts';
@@ -22,9 +21,11 @@ import { connectRuntime, instrumentRuntime, socketIsDead } from './runtime/conne
 import { detectRuntime } from './runtime/detection.ts';
 import { createFilesystemReader } from './runtime/disk.ts';
 import type { Settings } from './settings.ts';
+import { NodeInputs } from './work/node-inputs.ts';
 import { runReconcileLoop } from './work/reconcile-loop.ts';
 import { Reconciler } from './work/reconciler.ts';
 import { type Connected, RuntimeConnection } from './work/runtime-connection.ts';
+import { sleep } from './work/sleep.ts';
 import { openStateFolder } from './work/state-folder.ts';
 import { Trigger } from './work/trigger.ts';
 
@@ -46,49 +47,56 @@ export interface Agent {
 const lookIntervalMs = { withEvents: 300_000, withoutEvents: 30_000 };
 /** Events come in swarms: a pull alone makes several. */
 const eventDelayMs = 200;
+/** The loop comes around every 30 s, but a look may wait for a slow runtime. */
 const stuckAfterMs = 300_000;
+/** A round asked for right after the start waits this long for the runtime and the configuration. */
+const startPatienceMs = 10_000;
 
 export function createAgent(settings: Settings, { log, metrics }: AgentParts): Agent {
   const health = createHealth(stuckAfterMs);
   const trigger = new Trigger();
   const credentials = createCredentialStore(log);
-  let configuration: Configuration | undefined;
-  let labels: Labels | undefined;
-  let connected: Connected | undefined;
-  let endpoint: string | undefined;
-
+  const inputs = new NodeInputs({
+    configurationSource: settings.configFile,
+    labelsSource: settings.labelsFile ?? '--label',
+    recorder: metrics,
+    log,
+    onConfiguration: (configuration) => reconciler.setConfiguration(configuration),
+    onLabels: (labels) => reconciler.setLabels(labels),
+    onProblem: (problem) => health.report('configuration', problem),
+  });
   const registry = createOciRegistry({
-    registries: () => configuration?.registries ?? [],
+    registries: () => inputs.configuration?.registries ?? [],
     platform: toPlatform(process.platform, process.arch),
     log,
   });
   const reconciler = new Reconciler({
     registry,
-    credentialsOf: (image) =>
-      credentials.credentialsFor(parseReference(image.reference), [
-        image.credentials,
-        configuration?.credentials ?? [],
-      ]),
+    credentialsOf: ({ reference, credentials: own }) =>
+      credentials.credentialsFor(parseReference(reference), [own, inputs.configuration?.credentials ?? []]),
     readFilesystem: createFilesystemReader(settings.imageFilesystem, log),
     toPolicy: toPullPolicy,
-    onRuntimeLost: (runtime, failure) => connection.lost(runtime, failure),
+    onRuntimeLost: (runtime, failure) => {
+      // A one-shot command has no connection that is kept up: its round ends.
+      if (!connection.lost(runtime, failure) && runtime === connected?.runtime) useRuntime(undefined, failure);
+    },
     recorder: metrics,
     log,
     trigger,
   });
+  let connected: Connected | undefined;
+  let endpoint: string | undefined;
   const connection = new RuntimeConnection({
     connect,
     isSocketDead: async () => endpoint !== undefined && (await socketIsDead(endpoint)),
     onUp: (up) => {
-      connected = up;
       health.report('runtime', undefined);
-      reconciler.setRuntime(up);
+      useRuntime(up);
     },
     onDown: (failure) => {
-      connected = undefined;
       health.report('runtime', failure.message);
       log.warn({ error: failure.message }, 'container runtime lost');
-      reconciler.setRuntime(undefined, failure);
+      useRuntime(undefined, failure);
     },
     onEvent: ({ kind }) => {
       if (kind === 'image') trigger.fire(eventDelayMs);
@@ -98,7 +106,8 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
   });
 
   async function connect(signal: AbortSignal): Promise<Connected> {
-    const found = await detectRuntime({ kind: settings.runtime, endpoint: settings.endpoint }, signal);
+    endpoint = settings.endpoint;
+    const found = await detectRuntime({ kind: settings.runtime, endpoint }, signal);
     endpoint = found.endpoint;
     const runtime = instrumentRuntime(await connectRuntime(found), metrics.runtimeOperation);
     try {
@@ -111,70 +120,40 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
     }
   }
 
-  function onConfiguration(accepted: Configuration): void {
-    configuration = accepted;
-    metrics.configurationLoaded(true, Date.now());
-    health.report('configuration', undefined);
-    log.info(
-      { file: settings.configFile, imageSets: accepted.imageSets.map(({ name }) => name) },
-      'configuration accepted',
-    );
-    reconciler.setConfiguration(accepted);
+  function useRuntime(now: Connected | undefined, lostBy?: Failure): void {
+    connected = now;
+    reconciler.setRuntime(now, lostBy);
   }
 
-  function onConfigurationMistakes(mistakes: readonly Mistake[]): void {
-    metrics.configurationLoaded(false, Date.now());
-    const inForce = configuration === undefined ? 'none is in force' : 'the last good one stays in force';
-    log.error({ file: settings.configFile, mistakes }, `configuration refused, ${inForce}`);
-    if (configuration === undefined) health.report('configuration', formatMistakes(mistakes, settings.configFile));
-  }
-
-  function onLabels(current: Labels): void {
-    labels = current;
-    log.info({ labels: current }, 'node labels');
-    reconciler.setLabels(current);
-  }
-
-  function onLabelMistakes(mistakes: readonly Mistake[]): void {
-    const inForce = labels === undefined ? 'no label set is in force' : 'the last good labels stay in force';
-    log.error({ file: settings.labelsFile, mistakes }, `labels file refused, ${inForce}`);
-    if (labels === undefined) health.report('configuration', formatMistakes(mistakes, settings.labelsFile ?? ''));
-    else if (configuration !== undefined) health.report('configuration', undefined);
-  }
-
-  /** What the one-shot commands work on: both files as they are now, or their mistakes as a Failure. */
-  async function loadInputs(signal: AbortSignal): Promise<{ configuration: Configuration; labels: Labels }> {
+  /** What the one-shot commands work on: the files as they are now. @throws Failure with all their mistakes */
+  async function loadInputs(): Promise<void> {
     const loaded = await loadConfigurationFile(settings.configFile);
     if (!loaded.ok) throw new Failure('other', formatMistakes(loaded.mistakes, settings.configFile));
     const own = await loadLabels(settings);
     if (!own.ok) throw new Failure('other', formatMistakes(own.mistakes, settings.labelsFile ?? ''));
-    signal.throwIfAborted();
-    configuration = loaded.configuration;
-    labels = own.labels;
-    reconciler.setLabels(labels);
-    reconciler.setConfiguration(configuration);
-    return { configuration, labels };
+    inputs.acceptLabels(own.labels);
+    inputs.acceptConfiguration(loaded.configuration);
   }
 
-  function toPlanInput(inputs: { configuration: Configuration; labels: Labels }, plan: PlanInput['plan']): PlanInput {
-    const node = { name: settings.nodeName, labels: inputs.labels };
-    return { node, runtime: connected?.info, configuration: inputs.configuration, plan };
-  }
-
-  /** The plan of the last look: whoever reads the port makes neither the runtime nor the registry work. */
-  function lastPlan(): PlanDocument {
-    if (configuration === undefined || labels === undefined || reconciler.plan === undefined) {
-      throw new Failure('other', 'the node has not been looked at yet');
-    }
-    return toPlanDocument(toPlanInput({ configuration, labels }, reconciler.plan));
+  function toPlanInput(plan: PullPlan | undefined): PlanInput {
+    const { configuration, labels, problem } = inputs;
+    if (configuration === undefined || labels === undefined)
+      throw new Failure('other', problem ?? 'nothing is known yet');
+    if (plan === undefined) throw unavailable();
+    return { node: { name: settings.nodeName, labels }, runtime: connected?.info, configuration, plan };
   }
 
   async function planNow(signal: AbortSignal): Promise<PlanDocument> {
-    if (configuration === undefined || labels === undefined) throw new Failure('other', 'no configuration is in force');
-    const plan = await reconciler.planOnly(signal);
-    if (plan === undefined)
-      throw new Failure('runtime', 'the container runtime does not answer', { detail: 'unavailable' });
-    return toPlanDocument(toPlanInput({ configuration, labels }, plan));
+    return toPlanDocument(toPlanInput(await reconciler.planOnly(signal)));
+  }
+
+  async function followRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome> {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(startPatienceMs)]);
+    while ((connected === undefined || inputs.problem !== undefined) && !patience.aborted) await sleep(100, patience);
+    signal.throwIfAborted();
+    if (inputs.problem !== undefined) throw new Failure('other', inputs.problem);
+    if (connected === undefined) throw unavailable();
+    return reconciler.pullRound(onEvent, signal);
   }
 
   function loop(signal: AbortSignal): Promise<void> {
@@ -193,66 +172,71 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
 
   return {
     run: async (signal) => {
-      using stateFolder = disposable(await openStateFolder(settings.stateDir));
+      const stateFolder = await openStateFolder(settings.stateDir);
       const stop = new AbortController();
       const both = AbortSignal.any([signal, stop.signal]);
-      const http = createHttpServer({ listen: settings.listen, health, metrics, plan: async () => lastPlan() });
-      const control = createControlServer(stateFolder.path, {
-        plan: planNow,
-        followRound: (onEvent, following) => reconciler.pullRound(onEvent, following),
-      });
+      // Whoever reads the port makes neither the runtime nor the registry work: it gets the plan of the last look.
+      const lastPlan = async (): Promise<PlanDocument> => toPlanDocument(toPlanInput(reconciler.plan));
+      const http = createHttpServer({ listen: settings.listen, health, metrics, plan: lastPlan });
+      const control = createControlServer(stateFolder.path, { plan: planNow, followRound });
+      const configurationHandlers = {
+        onConfiguration: inputs.acceptConfiguration.bind(inputs),
+        onMistakes: inputs.refuseConfiguration.bind(inputs),
+      };
+      const labelHandlers = {
+        onLabels: inputs.acceptLabels.bind(inputs),
+        onMistakes: inputs.refuseLabels.bind(inputs),
+      };
       try {
         const address = await http.start(both);
         await control.start(both);
         log.info({ ...address, stateDir: stateFolder.path }, 'listening');
-        // The first that ends takes the others with it: each of them only ends by the signal or by a failure.
-        await Promise.all(
-          [
-            watchConfigurationFile(settings.configFile, { onConfiguration, onMistakes: onConfigurationMistakes }, both),
-            watchLabels(settings, { onLabels, onMistakes: onLabelMistakes }, both),
-            connection.run(both),
-            loop(both),
-          ].map((part) => part.finally(() => stop.abort())),
-        );
+        const parts = [
+          watchConfigurationFile(settings.configFile, configurationHandlers, both),
+          watchLabels(settings, labelHandlers, both),
+          connection.run(both),
+          loop(both),
+        ];
+        // Each of them ends only by the signal or by a failure, and the first that ends takes the others with it.
+        await Promise.all(parts.map((part) => part.finally(() => stop.abort())));
       } finally {
         stop.abort();
         await Promise.allSettled([reconciler.stop(), http.stop(), control.stop(), registry.close()]);
+        stateFolder.close();
       }
     },
 
     plan: async (signal) => {
-      const inputs = await loadInputs(signal);
-      connected = await connect(signal);
+      await loadInputs();
+      const now = await connect(signal);
       try {
-        reconciler.setRuntime(connected);
-        const plan = await reconciler.planOnly(signal);
-        if (plan === undefined) throw new Failure('other', 'the configuration changed meanwhile');
-        return toPlanInput(inputs, plan);
+        useRuntime(now);
+        return toPlanInput(await reconciler.planOnly(signal));
       } finally {
-        connected.runtime.close();
+        now.runtime.close();
         await registry.close();
       }
     },
 
     pullRound: async (onEvent, signal) => {
-      await loadInputs(signal);
-      connected = await connect(signal);
+      await loadInputs();
+      const now = await connect(signal);
       const stop = new AbortController();
       const both = AbortSignal.any([signal, stop.signal]);
       const looping = loop(both);
       try {
-        reconciler.setRuntime(connected);
+        useRuntime(now);
         return await reconciler.pullRound(onEvent, both);
       } finally {
         stop.abort();
         await Promise.allSettled([looping, reconciler.stop()]);
-        connected.runtime.close();
+        now.runtime.close();
         await registry.close();
       }
     },
   };
 }
 
-function disposable<T extends { close(): void }>(resource: T): T & Disposable {
-  return Object.assign(resource, { [Symbol.dispose]: () => resource.close() });
+function unavailable(): Failure {
+  return new Failure('runtime', 'the container runtime does not answer', { detail: 'unavailable' });
 }

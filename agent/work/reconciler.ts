@@ -123,8 +123,8 @@ export class Reconciler {
         filesystem: observation.filesystem,
       });
       await this.#partials.discard(decision.plan, runtime, signal);
-      const { dryRun } = inputs.configuration.prefetch;
-      const isIdle = this.#pulls.running.size === 0 && (decision.plan.pulls.length === 0 || dryRun);
+      const hasWork = decision.plan.pulls.length > 0 && !inputs.configuration.prefetch.dryRun;
+      const isIdle = this.#pulls.running.size === 0 && !hasWork;
       if (isIdle && !this.#manifests.isAsking) this.#rounds.answer(look, decision.plan);
       return { done: true, wakeAt: decision.wakeAt };
     } catch (error) {
@@ -136,7 +136,6 @@ export class Reconciler {
     }
   }
 
-  /** Changed credential files end the waits that they caused. */
   async checkCredentials(): Promise<void> {
     if (await this.#backoffs.endForNewCredentials((reference) => this.#credentialsOf(reference)))
       this.#parts.trigger.fire();

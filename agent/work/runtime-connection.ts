@@ -33,9 +33,11 @@ export class RuntimeConnection {
     this.#parts = parts;
   }
 
-  /** Somebody else saw the runtime gone. Anything about an earlier connection is ignored. */
-  lost(runtime: Runtime, failure: Failure): void {
-    if (runtime === this.#runtime) this.#lost?.(failure);
+  /** Somebody else saw the runtime gone. False: it is not the one that is connected here. */
+  lost(runtime: Runtime, failure: Failure): boolean {
+    if (runtime !== this.#runtime) return false;
+    this.#lost?.(failure);
+    return true;
   }
 
   /** @throws Failure with detail `dead_socket`; what is no Failure cannot be waited out (two runtimes, a bad endpoint) and is thrown on */

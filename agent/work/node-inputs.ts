@@ -1,0 +1,80 @@
+import type { Configuration, Mistake } from '../core/configuration.ts';
+import type { Labels } from '../core/label-selector.ts';
+import type { Logger } from '../core/logger.ts';
+import { formatMistakes } from '../core/mistake.ts';
+import type { Recorder } from './recorder.ts';
+
+export interface NodeInputsParts {
+  readonly configurationSource: string;
+  readonly labelsSource: string;
+  readonly recorder: Pick<Recorder, 'configurationLoaded'>;
+  readonly log: Logger;
+  readonly onConfiguration: (configuration: Configuration) => void;
+  readonly onLabels: (labels: Labels) => void;
+  /** What is missing for work to begin; undefined: nothing. */
+  readonly onProblem: (problem: string | undefined) => void;
+}
+
+/** The configuration and the labels in force: the last good ones, whatever came after them. */
+export class NodeInputs {
+  readonly #parts: NodeInputsParts;
+  #configuration: Configuration | undefined;
+  #labels: Labels | undefined;
+  #configurationProblem = 'no configuration has been accepted yet';
+  #labelsProblem = 'the labels of the node are not known yet';
+
+  constructor(parts: NodeInputsParts) {
+    this.#parts = parts;
+  }
+
+  get configuration(): Configuration | undefined {
+    return this.#configuration;
+  }
+
+  get labels(): Labels | undefined {
+    return this.#labels;
+  }
+
+  get problem(): string | undefined {
+    if (this.#configuration === undefined) return this.#configurationProblem;
+    return this.#labels === undefined ? this.#labelsProblem : undefined;
+  }
+
+  acceptConfiguration(configuration: Configuration): void {
+    const { recorder, log, configurationSource: source, onConfiguration } = this.#parts;
+    this.#configuration = configuration;
+    recorder.configurationLoaded(true, Date.now());
+    log.info({ source, imageSets: configuration.imageSets.map(({ name }) => name) }, 'configuration accepted');
+    this.#report();
+    onConfiguration(configuration);
+  }
+
+  refuseConfiguration(mistakes: readonly Mistake[]): void {
+    const { recorder, log, configurationSource: source } = this.#parts;
+    this.#configurationProblem = formatMistakes(mistakes, source);
+    recorder.configurationLoaded(false, Date.now());
+    const inForce = this.#configuration === undefined ? 'none is in force' : 'the last good one stays in force';
+    log.error({ source, mistakes }, `configuration refused, ${inForce}`);
+    this.#report();
+  }
+
+  acceptLabels(labels: Labels): void {
+    const { log, onLabels } = this.#parts;
+    this.#labels = labels;
+    log.info({ labels }, 'node labels');
+    this.#report();
+    onLabels(labels);
+  }
+
+  refuseLabels(mistakes: readonly Mistake[]): void {
+    const { log, labelsSource: source } = this.#parts;
+    this.#labelsProblem = formatMistakes(mistakes, source);
+    const inForce = this.#labels === undefined ? 'none are in force' : 'the last good ones stay in force';
+    log.error({ source, mistakes }, `labels refused, ${inForce}`);
+    this.#report();
+  }
+
+  #report(): void {
+    this.#parts.onProblem(this.problem);
+  }
+}
