@@ -9,11 +9,7 @@ import { describePulling } from './cases/pulling.ts';
 import type { Subject } from './subject.ts';
 
 /** @param missing why it cannot run here; the suite then shows as skipped. */
-export function describeRuntimeContract(
-  name: string,
-  makeSubject: () => Promise<Subject>,
-  missing: string | undefined = undefined,
-): void {
+export function describeRuntimeContract(name: string, makeSubject: () => Promise<Subject>, missing?: string): void {
   describe.skipIf(missing !== undefined)(`the contract of the runtime port: ${name}`, () => {
     let made: Subject | undefined;
     const subject = (): Subject => {

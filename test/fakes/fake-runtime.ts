@@ -6,11 +6,14 @@
  * `registry` and the control methods below the port's own.
  */
 
+import { tmpdir } from 'node:os';
 import { Failure } from '../../agent/core/failure.ts';
 import { normaliseReference, parseReference, repositoryName, storedName } from '../../agent/core/image-reference.ts';
 import type * as port from '../../agent/runtime/runtime.ts';
 import { FakeContainers } from './fake-containers.ts';
 import { FakeEvents } from './fake-events.ts';
+import { FakeGate } from './fake-gate.ts';
+import type { FakeCall, FakeMethod } from './fake-gate.ts';
 import { fakeImage } from './fake-image.ts';
 import type { FakeImage, FakeImageSpec } from './fake-image.ts';
 import { fakeKinds } from './fake-kinds.ts';
@@ -18,16 +21,6 @@ import { FakePuller } from './fake-puller.ts';
 import { FakeRegistryContent } from './fake-registry-content.ts';
 import { FakeStore } from './fake-store.ts';
 import { Pulse } from './pulse.ts';
-
-export type FakeMethod = Exclude<keyof port.Runtime, 'close'>;
-
-export interface FakeCall {
-  readonly method: FakeMethod;
-  /** Reference, name or image id, where the method takes one. */
-  readonly target: string | undefined;
-  /** By the test's clock, epoch ms. */
-  readonly at: number;
-}
 
 export interface FakeRuntimeOptions {
   readonly like?: port.RuntimeKind;
@@ -39,24 +32,13 @@ export interface FakeRuntimeOptions {
 
 export class FakeRuntime implements port.Runtime {
   readonly registry: FakeRegistryContent;
-  readonly calls: FakeCall[] = [];
   readonly kind: port.RuntimeKind;
   readonly #store: FakeStore;
   readonly #puller: FakePuller;
   readonly #pulse = new Pulse();
+  readonly #gate = new FakeGate(this.#pulse);
   readonly #events = new FakeEvents(this.#pulse);
   readonly #containers = new FakeContainers((event) => this.#events.emit(event));
-  /** Methods that do not answer until their signal fires. */
-  readonly hanging = new Set<FakeMethod>();
-  readonly #failures: {
-    readonly method: FakeMethod;
-    readonly target: string | undefined;
-    readonly failure: Failure;
-  }[] = [];
-  #away = false;
-  /** How often it went away: what began in an earlier life does not end in a later one. */
-  #departures = 0;
-  #lastContainer = 0;
 
   constructor(options: FakeRuntimeOptions = {}) {
     this.kind = options.like ?? 'containerd';
@@ -71,29 +53,30 @@ export class FakeRuntime implements port.Runtime {
   }
 
   async info(signal: AbortSignal): Promise<port.RuntimeInfo> {
-    await this.#enter('info', undefined, signal);
+    await this.#gate.enter('info', undefined, signal);
     const { info, capabilities } = fakeKinds[this.kind];
-    return { kind: this.kind, ...info, imageRoot: '/var/lib/fake', capabilities };
+    // A path that exists wherever tests run: callers may ask for its filesystem.
+    return { kind: this.kind, ...info, imageRoot: tmpdir(), capabilities };
   }
 
   async listImages(signal: AbortSignal): Promise<readonly port.RuntimeImage[]> {
-    await this.#enter('listImages', undefined, signal);
+    await this.#gate.enter('listImages', undefined, signal);
     return this.#store.listImages();
   }
 
   async listContainers(signal: AbortSignal): Promise<readonly port.RuntimeContainer[]> {
-    await this.#enter('listContainers', undefined, signal);
+    await this.#gate.enter('listContainers', undefined, signal);
     return this.#containers.list();
   }
 
   async listLayers(signal: AbortSignal): Promise<port.PresentLayers> {
-    await this.#enter('listLayers', undefined, signal);
+    await this.#gate.enter('listLayers', undefined, signal);
     return this.#store.listLayers();
   }
 
   async pull(request: port.PullRequest, signal: AbortSignal): Promise<port.PullResult> {
-    await this.#enter('pull', request.reference, signal);
-    const checkAlive = this.#lifeCheck();
+    await this.#gate.enter('pull', request.reference, signal);
+    const checkAlive = this.#gate.lifeCheck();
     const image = await this.#puller.pull(request, signal, checkAlive, (pulled) => {
       const reference = parseReference(request.reference);
       const digestName = `${repositoryName(reference)}@${pulled.manifestDigest}`;
@@ -103,12 +86,12 @@ export class FakeRuntime implements port.Runtime {
   }
 
   async discardPartialPulls(keep: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-    await this.#enter('discardPartialPulls', undefined, signal);
+    await this.#gate.enter('discardPartialPulls', undefined, signal);
     this.#puller.discard(keep);
   }
 
   async removeImage(imageId: string, signal: AbortSignal): Promise<'removed' | 'absent' | 'in_use'> {
-    await this.#enter('removeImage', imageId, signal);
+    await this.#gate.enter('removeImage', imageId, signal);
     if (!this.#store.has(imageId)) return 'absent';
     if (fakeKinds[this.kind].refusesInUse && this.#containers.use(imageId)) return 'in_use';
     this.#remove(imageId);
@@ -116,14 +99,14 @@ export class FakeRuntime implements port.Runtime {
   }
 
   async setPinned(name: string, pinned: boolean, signal: AbortSignal): Promise<void> {
-    await this.#enter('setPinned', name, signal);
+    await this.#gate.enter('setPinned', name, signal);
     if (!fakeKinds[this.kind].capabilities.pin) throw new Failure('runtime', `${this.kind} cannot pin`);
     if (this.#store.find(name) === undefined) throw new Failure('not_found', `no image is named ${name}`);
     this.#store.setPinned(name, pinned);
   }
 
   async addName(source: string, target: string, signal: AbortSignal): Promise<void> {
-    await this.#enter('addName', `${source} ${target}`, signal);
+    await this.#gate.enter('addName', `${source} ${target}`, signal);
     if (!fakeKinds[this.kind].capabilities.alias) throw new Failure('runtime', `${this.kind} cannot name an image`);
     const image = this.#store.find(source);
     if (image === undefined) throw new Failure('not_found', `no image is named ${source}`);
@@ -132,8 +115,8 @@ export class FakeRuntime implements port.Runtime {
 
   async *watch(signal: AbortSignal): AsyncIterable<port.RuntimeEvent> {
     if (signal.aborted) return;
-    await this.#enter('watch', undefined, signal);
-    const checkAlive = this.#lifeCheck();
+    await this.#gate.enter('watch', undefined, signal);
+    const checkAlive = this.#gate.lifeCheck();
     if (!fakeKinds[this.kind].capabilities.events) throw new Failure('runtime', `${this.kind} tells no events`);
     yield* this.#events.watch(signal, checkAlive);
   }
@@ -176,7 +159,7 @@ export class FakeRuntime implements port.Runtime {
   /** Resolves when a pull of this reference waits at its hold. */
   async held(reference: string, signal: AbortSignal): Promise<void> {
     const name = storedName(parseReference(reference));
-    await this.#until(() => this.#puller.isHeld(name), signal);
+    await this.#pulse.until(() => this.#puller.isHeld(name), signal);
     signal.throwIfAborted();
   }
 
@@ -186,7 +169,17 @@ export class FakeRuntime implements port.Runtime {
   }
 
   failNext(method: FakeMethod, failure: Failure, target?: string): void {
-    this.#failures.push({ method, target, failure });
+    this.#gate.failNext({ method, target, failure });
+  }
+
+  /** Every call of the port so far. */
+  get calls(): FakeCall[] {
+    return this.#gate.calls;
+  }
+
+  /** Methods that do not answer until their signal fires. */
+  get hanging(): Set<FakeMethod> {
+    return this.#gate.hanging;
   }
 
   /** References being pulled now. */
@@ -210,13 +203,11 @@ export class FakeRuntime implements port.Runtime {
   }
 
   goAway(): void {
-    this.#away = true;
-    this.#departures += 1;
-    this.#pulse.fire();
+    this.#gate.goAway();
   }
 
   comeBack(): void {
-    this.#away = false;
+    this.#gate.comeBack();
   }
 
   /** @returns the container's id. */
@@ -255,33 +246,4 @@ export class FakeRuntime implements port.Runtime {
       this.#events.emit({ kind: 'image', action: 'remove', name: tellsRemovedNames ? removed : imageId });
     }
   }
-
-  /** Throws from when the runtime goes away after now. */
-  #lifeCheck(): () => void {
-    const life = this.#departures;
-    return () => {
-      if (life !== this.#departures) throw unavailable();
-    };
-  }
-
-  async #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-    while (!condition() && !signal.aborted) await this.#pulse.wait(signal);
-  }
-
-  async #enter(method: FakeMethod, target: string | undefined, signal: AbortSignal): Promise<void> {
-    this.calls.push({ method, target, at: Date.now() });
-    await Promise.resolve();
-    if (this.hanging.has(method)) await this.#until(() => false, signal);
-    signal.throwIfAborted();
-    if (this.#away) throw unavailable();
-    const index = this.#failures.findIndex(
-      (planned) => planned.method === method && (planned.target === undefined || planned.target === target),
-    );
-    const planned = index < 0 ? undefined : this.#failures.splice(index, 1)[0];
-    if (planned !== undefined) throw planned.failure;
-  }
-}
-
-function unavailable(): Failure {
-  return new Failure('runtime', 'the runtime does not answer', { detail: 'unavailable' });
 }

@@ -3,7 +3,7 @@ export class Pulse {
   readonly #waiting = new Set<() => void>();
 
   fire(): void {
-    for (const wake of [...this.#waiting]) wake();
+    for (const wake of this.#waiting) wake();
   }
 
   /** Resolves at the next `fire` or when the signal fires; the caller looks at the state again. */
@@ -18,6 +18,11 @@ export class Pulse {
       this.#waiting.add(wake);
       signal.addEventListener('abort', wake, { once: true });
     });
+  }
+
+  /** Resolves when the condition holds or the signal fires. */
+  async until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!condition() && !signal.aborted) await this.wait(signal);
   }
 }
 

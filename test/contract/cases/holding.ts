@@ -91,8 +91,10 @@ export function describeHolding(subject: () => Subject): void {
     });
 
     it.each(['running', 'exited'] as const)('of an image of a container that is %s: as declared', async (state) => {
-      const { runtime, expected, containers } = subject();
+      const { runtime, expected, containers, tag } = subject();
       const { id: imageId, reference } = await present(`held-${state}`, runnableImage(`held ${state}`));
+      const alias = `docker.io/library/contract-held-${state}:1`;
+      await tag(reference, alias);
       const id = await run(reference);
       if (state === 'exited') {
         await containers.stop(id);
@@ -103,7 +105,8 @@ export function describeHolding(subject: () => Subject): void {
       }
       expect(await runtime.removeImage(imageId, soon())).toBe(expected.removalInUse);
       const left = await findImage(runtime, imageId);
-      expect(left?.tags ?? []).toEqual(expected.removalInUse === 'in_use' ? [reference] : []);
+      const names = expected.removalInUse === 'in_use' ? [reference, alias] : [];
+      expect(left?.tags.toSorted() ?? []).toEqual(names.toSorted());
     });
   });
 

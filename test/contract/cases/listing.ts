@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readImageFilesystem } from '../../../agent/runtime/disk.ts';
 import { buildImage, buildLayer } from '../../harness/images.ts';
 import { chainIdsOf, eventually, findImage, pull, push, soon } from '../helpers.ts';
 import type { Subject } from '../subject.ts';
@@ -13,6 +14,14 @@ export function describeListing(subject: () => Subject): void {
       expect(info.version).toMatch(/^v?\d+\.\d+/);
       expect(info.name).not.toBe('');
       expect(info.snapshotter).not.toBe('');
+    });
+
+    it('names a path on the image filesystem, whose figures are then read', async () => {
+      const { imageRoot } = await subject().runtime.info(soon());
+      const figures = await readImageFilesystem(imageRoot ?? '');
+      expect(figures.sizeBytes).toBeGreaterThan(0);
+      expect(figures.availBytes).toBeGreaterThan(0);
+      expect(figures.availBytes).toBeLessThanOrEqual(figures.sizeBytes);
     });
 
     it('shows a pulled image with its tag, its digest, its size and its id', async () => {

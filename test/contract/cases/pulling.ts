@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PullProgress } from '../../../agent/runtime/runtime.ts';
 import { buildImage, buildIndex, buildLayer } from '../../harness/images.ts';
-import { failureOf, findImage, pull, push, smallImage, soon, toExpected, toRequest } from '../helpers.ts';
+import { failureOf, findImage, pull, push, smallImage, toExpected } from '../helpers.ts';
 import { rightCredential, wrongCredential } from '../subject.ts';
 import type { Subject } from '../subject.ts';
 

@@ -41,7 +41,7 @@ export async function makeContainerdSubject(options: ContainerdSubjectOptions): 
     tag: async (reference, name) => {
       await containerd.ctr('images', 'tag', reference, name);
     },
-    settleMs: 400,
+    settleMs: 300,
     leftovers: () => readLeftovers(containerd),
     damage: (_reference, image, part) => damage(containerd, image, part),
     stopRuntime: () => containerd.stop(),

@@ -36,7 +36,7 @@ export async function makeDockerSubject(connect: (endpoint: string) => Runtime |
     tag: async (reference, name) => {
       await dockerd.docker('tag', reference, name);
     },
-    settleMs: 400,
+    settleMs: 300,
     leftovers: async () => ({ leases: [], ingests: [] }),
     damage: undefined,
     stopRuntime: () => dockerd.stop(),

@@ -1,4 +1,3 @@
-import { parseReference } from '../../../agent/core/image-reference.ts';
 import type { RuntimeKind } from '../../../agent/runtime/runtime.ts';
 import type { FakeImageSpec } from '../../fakes/fake-image.ts';
 import { fakeKinds } from '../../fakes/fake-kinds.ts';
