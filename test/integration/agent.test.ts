@@ -3,11 +3,13 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Containerd, startContainerd } from '../harness/containerd.ts';
 import { type Dockerd, startDockerd } from '../harness/dockerd.ts';
 import { type Folder, makeFolder } from '../harness/folder.ts';
 import { buildImage, buildLayer } from '../harness/images.ts';
+import { describeWith, needs } from '../harness/needs.ts';
+import { runTool } from '../harness/process.ts';
 import { startRegistry, type TestRegistry } from '../harness/registry.ts';
 import { type AgentFolder, agentFolder, type RunningAgent, startAgent, stevedore, until } from './running-agent.ts';
 
@@ -16,7 +18,12 @@ const base = buildLayer({ seed: 'agent base', sizeBytes: 4 * megabyte });
 const sample = (seed: string, megabytes = 4) =>
   buildImage({ layers: [base, buildLayer({ seed: `agent ${seed}`, sizeBytes: megabytes * megabyte })] });
 
-describe.each(['containerd', 'docker'] as const)('on %s', (kind) => {
+for (const kind of ['containerd', 'docker'] as const) {
+  const daemonNeeds = kind === 'docker' ? needs.dockerd : needs.containerd;
+  describeWith([...daemonNeeds, ...needs.registry], `on ${kind}`, () => suite(kind));
+}
+
+function suite(kind: 'containerd' | 'docker'): void {
   let daemon: Containerd | Dockerd;
   let registry: TestRegistry;
   let folder: Folder;
@@ -59,8 +66,7 @@ describe.each(['containerd', 'docker'] as const)('on %s', (kind) => {
   function config(sets: Record<string, { images: string[]; label?: string; more?: string }>, more = ''): string {
     const written = Object.entries(sets).map(([name, set]) => {
       const selector = set.label === undefined ? '' : `\n    nodeSelector: { matchLabels: { ${set.label} } }`;
-      const images = set.images.map((image) => `\n      - ${image}`).join('');
-      return `\n  - name: ${name}${selector}${set.more ?? ''}\n    images:${images}`;
+      return `\n  - name: ${name}${selector}${set.more ?? ''}\n    images: ${JSON.stringify(set.images)}`;
     });
     return `registries: [{ host: "${registry.host}", plainHTTP: true }]\nimageSets:${written.join('')}\n${more}`;
   }
@@ -175,6 +181,23 @@ describe.each(['containerd', 'docker'] as const)('on %s', (kind) => {
     expect(await metric('runtime_up')).toBe(1);
   });
 
+  test('it leaves with code 75 when its mounted socket file is dead', async () => {
+    const mounted = join(folder.path, 'mounted.sock');
+    await writeFile(mounted, '');
+    await runTool('mount', ['--bind', daemon.socket, mounted]);
+    try {
+      await files.setConfig(config({ s: { images: [] } }));
+      agent = await startAgent(files.options({ kind, endpoint: `unix://${mounted}` }));
+      const { metric, exited } = agent;
+      await until('runtime_up 1', async () => (await metric('runtime_up')) === 1);
+      await daemon.stop();
+      await daemon.start();
+      expect(await exited).toBe(75);
+    } finally {
+      await runTool('umount', [mounted]);
+    }
+  });
+
   test('a moved tag is noticed and pulled', async () => {
     const one = await push();
     await files.setConfig(config({ s: { images: [one], more: '\n    pullPolicy: Always\n    refreshEvery: 10s' } }));
@@ -287,4 +310,4 @@ describe.each(['containerd', 'docker'] as const)('on %s', (kind) => {
     expect(await metric('image_pulls_total')).toBe(2);
     await rm(files.stateDir, { recursive: true, force: true });
   });
-});
+}
