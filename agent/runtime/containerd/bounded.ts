@@ -1,4 +1,4 @@
-/** Runs `work` on every item, at most `limit` at once; results in the items' order. The first failure ends it. */
+/** Runs `work` on every item, at most `limit` at once; results in the items' order. After a failure nothing new is started. */
 export async function mapBounded<Item, Result>(
   items: readonly Item[],
   limit: number,
@@ -6,8 +6,17 @@ export async function mapBounded<Item, Result>(
 ): Promise<Result[]> {
   const results = new Array<Result>(items.length);
   const entries = items.entries();
+  let failed = false;
   async function worker(): Promise<void> {
-    for (const [index, item] of entries) results[index] = await work(item);
+    for (const [index, item] of entries) {
+      if (failed) return;
+      try {
+        results[index] = await work(item);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
   }
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
   return results;

@@ -1,5 +1,7 @@
 /** Reads manifests, indexes and configs of the OCI image specification 1.1 (and Docker's schema 2, which has the same fields). */
 
+import { type Platform, toPlatform, toPlatformCandidates } from '../../core/platform.ts';
+
 export interface ManifestBlob {
   readonly digest: string;
   readonly sizeBytes: number;
@@ -8,7 +10,7 @@ export interface ManifestBlob {
 export type ImageDocument =
   | {
       readonly kind: 'index';
-      readonly manifests: readonly { readonly digest: string; readonly platform: string | undefined }[];
+      readonly manifests: readonly { readonly digest: string; readonly platform: Platform | undefined }[];
     }
   | { readonly kind: 'manifest'; readonly config: ManifestBlob; readonly layers: readonly ManifestBlob[] }
   | { readonly kind: 'config'; readonly diffIds: readonly string[] };
@@ -42,7 +44,7 @@ export function parseImageDocument(bytes: Buffer): ImageDocument | undefined {
   if (Array.isArray(document['manifests'])) {
     const manifests = document['manifests'].filter(isObject).map((entry) => ({
       digest: String(entry['digest']),
-      platform: toPlatform(entry['platform']),
+      platform: toImagePlatform(entry['platform']),
     }));
     return { kind: 'index', manifests };
   }
@@ -58,23 +60,15 @@ export function parseImageDocument(bytes: Buffer): ImageDocument | undefined {
   return undefined;
 }
 
-function toPlatform(value: unknown): string | undefined {
+function toImagePlatform(value: unknown): Platform | undefined {
   if (!isObject(value)) return undefined;
-  return `${String(value['os'])}/${String(value['architecture'])}`;
+  const { os, architecture, variant } = value;
+  if (typeof os !== 'string' || typeof architecture !== 'string') return undefined;
+  return { os, architecture, variant: typeof variant === 'string' ? variant : undefined };
 }
 
-/** Go's name of this machine's platform, which is also the runtime's. */
-export function nodePlatform(): string {
-  const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-  return `linux/${architectures[process.arch] ?? process.arch}`;
-}
-
-/**
- * The manifests of an index that this node may have pulled, likeliest first: those of its platform (several for arm's variants),
- * then those without one. Pure.
- */
-export function toCandidates(index: ImageDocument & { kind: 'index' }, platform: string): string[] {
-  const of = (wanted: string | undefined): string[] =>
-    index.manifests.filter((entry) => entry.platform === wanted).map((entry) => entry.digest);
-  return [...of(platform), ...of(undefined)];
+/** The manifests of an index that this node may have pulled, likeliest first: the runtime's platform is also ours. */
+export function toCandidates(index: ImageDocument & { kind: 'index' }): string[] {
+  const node = toPlatform(process.platform, process.arch);
+  return toPlatformCandidates(node, index.manifests).map((entry) => entry.digest);
 }

@@ -1,6 +1,5 @@
 /** Follows one pull in containerd's stores and reports every sign of progress, since PullImage itself is silent. */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../../core/failure.ts';
 import type { GrpcClient } from '../grpc/client.ts';
 import type { PullRequest } from '../runtime.ts';
@@ -8,6 +7,7 @@ import { mapBounded } from './bounded.ts';
 import { content, type Envelope, leases, snapshots, subscribe } from './containerd-protocol.ts';
 import { decodeEvent } from './events.ts';
 import { parseImageDocument } from './manifest.ts';
+import { pause } from './pause.ts';
 import { createPullTracker, type PullTracker } from './pull-tracker.ts';
 import { readBlob } from './target-resolver.ts';
 
@@ -55,7 +55,7 @@ export function createPullFollower(client: GrpcClient, pull: FollowedPull): Pull
 async function repeat(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await work().catch(() => undefined);
-    await delay(slowestPollMs, undefined, { signal }).catch(() => undefined);
+    await pause(slowestPollMs, signal);
   }
 }
 
@@ -70,6 +70,7 @@ function createLooks(
   let snapshotKeys: string[] = [];
   let wake = new AbortController();
   let activeBytes = 0;
+  let reportedBytes = 0;
 
   /** Snapshot events only say "look now": the look reports. */
   async function listen(): Promise<void> {
@@ -99,13 +100,12 @@ function createLooks(
     return (await exists(client.unary(content.info, { digest }, signal))) !== undefined;
   }
 
-  async function checkBlobs(digests: readonly string[]): Promise<boolean> {
-    const found = await mapBounded(digests, parallelCalls, async (digest) => {
-      if (!(await isPresent(digest))) return false;
+  async function checkBlobs(digests: readonly string[]): Promise<void> {
+    await mapBounded(digests, parallelCalls, async (digest) => {
+      if (!(await isPresent(digest))) return;
       await examine(digest);
-      return tracker.complete(digest);
+      tracker.complete(digest);
     });
-    return found.includes(true);
   }
 
   /** Reads a small blob once, in case it is the manifest or the config. */
@@ -159,9 +159,9 @@ function createLooks(
     const { statuses } = await client.unary(content.listStatuses, { filters: [] }, signal);
     const { moved, gone } = tracker.observe(statuses);
     const unseen = tracker.unseen().filter((digest) => !gone.includes(digest));
-    const completed = await checkBlobs([...gone, ...rotate(unseen)]);
+    await checkBlobs([...gone, ...rotate(unseen)]);
     await discover();
-    return takeSnapshotEvents() || moved || completed;
+    return takeSnapshotEvents() || moved || tracker.progress().downloadedBytes !== reportedBytes;
   }
 
   let turn = 0;
@@ -171,12 +171,18 @@ function createLooks(
     return digests.slice(start, start + checksPerLook);
   }
 
+  function report(): void {
+    const progress = tracker.progress();
+    reportedBytes = progress.downloadedBytes;
+    request.onProgress(progress);
+  }
+
   async function poll(): Promise<void> {
     let pauseMs = fastestPollMs;
     let quietSince = Date.now();
     await checkBlobs(tracker.unseen());
     let first = request.expected !== undefined;
-    for (;;) {
+    while (!signal.aborted) {
       // The first report says what was here before, so that what comes can be told from it.
       let moved = (await look()) || first;
       first = false;
@@ -186,14 +192,12 @@ function createLooks(
       }
       if (moved) {
         quietSince = Date.now();
-        request.onProgress(tracker.progress());
+        report();
       }
       const eager = moved || tracker.progress().totalBytes === undefined;
       pauseMs = eager ? fastestPollMs : Math.min(slowestPollMs, pauseMs * 1.5);
-      await delay(shortestPauseMs, undefined, { signal });
-      await delay(pauseMs - shortestPauseMs, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() =>
-        signal.throwIfAborted(),
-      );
+      await pause(shortestPauseMs, signal);
+      await pause(pauseMs - shortestPauseMs, AbortSignal.any([signal, wake.signal]));
       wake = new AbortController();
     }
   }

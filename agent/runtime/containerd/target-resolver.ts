@@ -5,7 +5,7 @@ import { toChainIds } from '../../core/layers.ts';
 import type { GrpcClient } from '../grpc/client.ts';
 import { mapBounded } from './bounded.ts';
 import { content } from './containerd-protocol.ts';
-import { type ImageDocument, nodePlatform, parseImageDocument, toCandidates } from './manifest.ts';
+import { type ImageDocument, parseImageDocument, toCandidates } from './manifest.ts';
 
 /** What a target consists of. Digests never change their meaning: kept for as long as a record names the target. */
 export interface ResolvedTarget {
@@ -61,7 +61,7 @@ export function createTargetResolver(client: GrpcClient): TargetResolver {
     if (!isPresent(digest) || path.length > maxIndexDepth) return undefined;
     const document = await readDocument(digest, signal);
     if (document?.kind === 'index') {
-      for (const candidate of toCandidates(document, nodePlatform())) {
+      for (const candidate of toCandidates(document)) {
         const found = await read(candidate, [...path, digest], isPresent, signal);
         if (found !== undefined) return found;
       }
