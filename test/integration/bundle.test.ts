@@ -68,9 +68,8 @@ test.each(['docker', 'containerd'])(
   async (runtime) => {
     const file = await writeConfiguration('imageSets: []\n');
     const endpoint = `unix://${join(folder, 'nothing.sock')}`;
-    const { code, stderr } = await runBundle(
-      ...['plan', '--config', file, '--state-dir', folder, '--runtime', runtime, '--endpoint', endpoint],
-    );
+    const options = ['--config', file, '--state-dir', folder, '--runtime', runtime, '--endpoint', endpoint];
+    const { code, stderr } = await runBundle('plan', ...options);
     expect(code).toBe(1);
     expect(stderr).toContain('nothing.sock');
   },
