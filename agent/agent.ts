@@ -25,7 +25,7 @@ import { NodeInputs } from './work/node-inputs.ts';
 import { runReconcileLoop } from './work/reconcile-loop.ts';
 import { Reconciler } from './work/reconciler.ts';
 import { type Connected, RuntimeConnection } from './work/runtime-connection.ts';
-import { sleep } from './work/sleep.ts';
+import { sleep } from './core/sleep.ts';
 import { openStateFolder } from './work/state-folder.ts';
 import { Trigger } from './work/trigger.ts';
 

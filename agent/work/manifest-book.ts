@@ -6,7 +6,7 @@ import type { Logger } from '../core/logger.ts';
 import type { ManifestSummary } from '../core/manifest.ts';
 import type { ManifestKnowledge } from '../core/pull-planner.ts';
 import type { Registry } from '../registry/registry.ts';
-import { sleep } from './sleep.ts';
+import { sleep } from '../core/sleep.ts';
 
 export interface RemoteDigest {
   readonly digest: string | undefined;

@@ -2,7 +2,7 @@ import { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Runtime, RuntimeEvent, RuntimeInfo } from '../runtime/runtime.ts';
 import type { Recorder } from './recorder.ts';
-import { sleep } from './sleep.ts';
+import { sleep } from '../core/sleep.ts';
 
 export interface Connected {
   readonly runtime: Runtime;

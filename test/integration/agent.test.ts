@@ -295,6 +295,33 @@ function suite(kind: 'containerd' | 'docker'): void {
     }
   });
 
+  test("an image set's own credentials, from a user name and a password file, come before the common ones", async () => {
+    const locked = await startRegistry({ user: 'robot$team+puller', password: 'pass:word', token: true });
+    try {
+      const { reference } = await locked.push('team/own', 'v1', sample('own credentials'));
+      const path = (name: string) => join(folder.path, name);
+      const wrong = { auths: { [locked.host]: { username: 'robot$team+puller', password: 'wrong' } } };
+      await writeFile(path('common.json'), JSON.stringify(wrong));
+      await writeFile(path('username'), 'robot$team+puller\n');
+      await writeFile(path('password'), 'pass:word\n');
+      const own = { host: locked.host, usernameFile: path('username'), passwordFile: path('password') };
+      const set = { name: 's', images: [reference], credentials: [own] };
+      const registries = [{ host: locked.host, plainHTTP: true }];
+      await files.setConfig(JSON.stringify({ registries, credentials: [path('common.json')], imageSets: [set] }));
+      expect(await stevedore(['pull', ...options])).toMatchObject({ code: 0 });
+      await files.setConfig(
+        JSON.stringify({ registries, credentials: [path('common.json')], imageSets: [{ ...set, credentials: [] }] }),
+      );
+      if (!('docker' in daemon)) await daemon.ctr('images', 'rm', '--sync', reference);
+      else await daemon.docker('rmi', reference);
+      const refused = await stevedore(['pull', '--json', ...options]);
+      expect(refused.code).toBe(1);
+      expect(refused.stdout).toContain('"code":"auth"');
+    } finally {
+      await locked.remove();
+    }
+  });
+
   test('one agent a state folder: a second one leaves with 4, `pull` goes through the control socket', async () => {
     const one = await push();
     await files.setConfig(config({ s: { images: [one] } }));

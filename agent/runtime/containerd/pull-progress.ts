@@ -7,7 +7,7 @@ import { mapBounded } from './bounded.ts';
 import { content, type Envelope, leases, snapshots, subscribe } from './containerd-protocol.ts';
 import { decodeEvent } from './events.ts';
 import { parseImageDocument } from './manifest.ts';
-import { pause } from './pause.ts';
+import { sleep } from '../../core/sleep.ts';
 import { createPullTracker, type PullTracker } from './pull-tracker.ts';
 import { readBlob } from './target-resolver.ts';
 
@@ -55,7 +55,7 @@ export function createPullFollower(client: GrpcClient, pull: FollowedPull): Pull
 async function repeat(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await work().catch(() => undefined);
-    await pause(slowestPollMs, signal);
+    await sleep(slowestPollMs, signal);
   }
 }
 
@@ -196,8 +196,8 @@ function createLooks(
       }
       const eager = moved || tracker.progress().totalBytes === undefined;
       pauseMs = eager ? fastestPollMs : Math.min(slowestPollMs, pauseMs * 1.5);
-      await pause(shortestPauseMs, signal);
-      await pause(pauseMs - shortestPauseMs, AbortSignal.any([signal, wake.signal]));
+      await sleep(shortestPauseMs, signal);
+      await sleep(pauseMs - shortestPauseMs, AbortSignal.any([signal, wake.signal]));
       wake = new AbortController();
     }
   }

@@ -5,7 +5,7 @@ import type { RuntimeImage } from '../../../agent/core/node-images.ts';
 import { type PullWorld, planPulls } from '../../../agent/core/pull-planner.ts';
 import { toPullPolicy } from '../../../agent/core/pull-policy.ts';
 import { type FakeImage, fakeImage, fakeLayer, toManifestSummary } from '../../fakes/fake-image.ts';
-import { sampleConfiguration, sampleSet } from '../../fakes/samples.ts';
+import { sampleConfiguration, sampleSet, sampleWindow } from '../../fakes/samples.ts';
 
 const now = Date.parse('2026-11-21T12:00:00Z');
 const a = 'reg.example/a:1';
@@ -147,6 +147,19 @@ describe('what waits', () => {
     const { plan } = planPulls(world([sampleSet('s', [a, b])], { manifests, filesystem }));
     expect(plan.waiting).toMatchObject([{ reference: a, reason: 'disk' }]);
     expect(plan.pulls.map(({ reference }) => reference)).toEqual([b]);
+  });
+
+  test('images wait while every window of their sets is closed, and say until when', () => {
+    const nights = { ...sampleWindow('0 20 * * *', 10 * 3_600_000), timeZone: 'UTC' };
+    const windowed = sampleSet('night', [a], { window: nights });
+    const { plan, wakeAt, lookUps } = planPulls(world([windowed]));
+    const opensAt = Date.parse('2026-11-21T20:00:00Z');
+    expect(plan.waiting).toMatchObject([{ reference: a, reason: 'window', until: opensAt }]);
+    expect(wakeAt).toBe(opensAt);
+    expect(lookUps.manifests).toEqual([]);
+    expect(planPulls(world([windowed], { now: opensAt })).plan.pulls).toHaveLength(1);
+    // A set without a window wants it now.
+    expect(planPulls(world([windowed, sampleSet('any', [a])])).plan.pulls).toHaveLength(1);
   });
 
   test('images wait while prefetch is off, and then nothing is asked of the registry', () => {
