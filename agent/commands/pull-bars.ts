@@ -14,7 +14,7 @@ const progressWidth = 21;
 
 /** One bar for each pull that runs; what is settled scrolls away above them. */
 export function createPullBars(output: Output): PullReporter {
-  const nameWidth = Math.max(10, (output.columns ?? 80) - barWidth - progressWidth - 2);
+  const nameWidth = Math.max(10, (output.columns || 80) - barWidth - progressWidth - 2);
   const multiBar = new cliProgress.MultiBar({
     stream: output,
     clearOnComplete: true,
