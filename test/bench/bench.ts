@@ -1,0 +1,51 @@
+/** Runs the benches that the command line names, prints tables and writes results. Node 24; run.mjs does the set-up. */
+
+import { errorMessage } from '../../agent/core/failure.ts';
+import { runColdSet } from './cold-set.ts';
+import { provideColdSet } from './cold-images.ts';
+import { startBenchRegistry } from './registry.ts';
+import { type BenchResult, printVerdicts, saveResult } from './report.ts';
+import { startRuntime } from './runtime.ts';
+import { type BenchSettings, parseSettings, usage } from './settings.ts';
+
+await main();
+
+async function main(): Promise<void> {
+  let settings: BenchSettings;
+  try {
+    settings = parseSettings(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${errorMessage(error)}\n${usage}`);
+    process.exitCode = 2;
+    return;
+  }
+  const results: BenchResult[] = [];
+  for await (const result of runBenches(settings)) {
+    results.push(result);
+    printVerdicts(result.verdicts);
+    if (settings.resultsFolder !== undefined) await saveResult(settings.resultsFolder, result);
+  }
+  console.log('\nAll verdicts');
+  printVerdicts(results.flatMap(({ verdicts }) => verdicts));
+}
+
+async function* runBenches(settings: BenchSettings): AsyncGenerator<BenchResult> {
+  const { benches, runtimes } = settings;
+  if (benches.includes('cold-set') || benches.includes('resume')) {
+    await using scope = new AsyncDisposableStack();
+    const registry = await startBenchRegistry(settings.keptSet);
+    scope.defer(() => registry.remove());
+    console.log('building the cold set');
+    const set = await provideColdSet(registry, settings);
+    const { blobs, compressedBytes, unpackedBytes, biggestBytes } = set;
+    console.log({ blobs, compressedBytes, unpackedBytes, biggestBytes });
+    for (const kind of runtimes) {
+      const runtime = await startRuntime(kind);
+      try {
+        if (benches.includes('cold-set')) yield await runColdSet(runtime, registry, set, settings);
+      } finally {
+        await runtime.remove();
+      }
+    }
+  }
+}
