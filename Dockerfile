@@ -44,7 +44,8 @@ COPY LICENSE /opt/stevedore/
 COPY --from=build /src/dist /opt/stevedore/
 # The runtime's socket belongs to root.
 USER 0:0
-# Measured idle on Node 24, containerd: 138 MB resident without the first two flags; the optimizing compilers then cost
-# 4 MB more and save an agent that mostly waits no CPU.
+# Resident memory with 500 images and 200 containers on containerd 1.6, Node 24.21, measured: 169 MB without flags, 101 with the
+# first two, 78 with all four. The optimizing compilers' code is most of that, and it saves no CPU: a look at the node takes 120 ms
+# with and without them.
 ENTRYPOINT ["node", "--max-semi-space-size=1", "--optimize-for-size", "--no-opt", "--no-maglev", "/opt/stevedore/stevedore.mjs"]
 CMD ["run"]
