@@ -110,7 +110,8 @@ async function startIn(
     logPath: daemon.logPath,
     ctr,
     async load(image, name) {
-      const args = ['--address', socket, '--namespace', 'k8s.io', 'images', 'import', '--base-name', 'unused', '-'];
+      // containerd 2.x takes only names that begin with the base name; without one, older versions make a name up for what has none.
+      const args = ['--address', socket, '--namespace', 'k8s.io', 'images', 'import', '--base-name', name, '-'];
       await runTool(program('ctr'), args, { env, input: toArchive(image, name) });
     },
     async run(image, { id = `run-${(containers += 1)}`, command = [] } = {}) {
