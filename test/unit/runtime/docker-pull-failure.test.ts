@@ -65,7 +65,13 @@ describe('why a pull failed, from what dockerd 20.10 and 28 write', () => {
     [undefined, 'filesystem layer verification failed for digest sha256:00', 'other', 'digest_mismatch'],
     [undefined, zstd, 'runtime', undefined],
     [undefined, 'failed to register layer: mkdir /x: permission denied', 'runtime', undefined],
-    [undefined, 'context canceled', 'runtime', undefined],
+    [undefined, 'context canceled', 'runtime', 'unavailable'],
+    [
+      undefined,
+      'error creating lease: Canceled: grpc: the client connection is closing: context canceled',
+      'runtime',
+      'unavailable',
+    ],
     [
       500,
       'failed to resolve reference "h/x:1": unexpected status from HEAD request to https://h/v2/x: 401 Unauthorized',
