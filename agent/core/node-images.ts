@@ -7,7 +7,10 @@ export interface RuntimeImage {
   readonly tags: readonly string[];
   /** Every digest that names it: `docker.io/library/busybox@sha256:…`. */
   readonly digests: readonly string[];
-  /** Bytes as the runtime says them: compressed on CRI, unpacked on Docker. Nominal, layers shared with others included. */
+  /**
+   * Bytes as the runtime says them: compressed on CRI and containerd (0 where it does not know the image), unpacked on Docker.
+   * Nominal, layers shared with others included.
+   */
   readonly sizeBytes: number;
   readonly pinned: boolean;
   /**

@@ -32,7 +32,7 @@ export interface RuntimeCapabilities {
   readonly pin: boolean;
   /** `addName` gives an image that is present a second name. */
   readonly alias: boolean;
-  /** Sizes are bytes on disk, not sums of file lengths or compressed sizes. */
+  /** The runtime can tell what each layer takes on disk; `sizeBytes` of an image is nominal everywhere. */
   readonly exactSizes: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The part of containerd's own services (containerd/api 1.10) that we use, with its field numbers. What is left out is skipped
- * while decoding: a container's spec or a blob's labels would be most of an answer.
+ * while decoding: a container's spec would be most of an answer.
  */
 
 import {
@@ -66,7 +66,10 @@ export const containerdPackages = mergePackages([
     InfoRequest: message({ digest: field(1) }),
     InfoResponse: message({ info: field(1, 'Info') }),
     ListContentRequest: message({ filters: repeated(1) }),
-    ListContentResponse: message({ info: repeated(1, 'Info') }),
+    ListedInfo: message({ digest: field(1) }),
+    ListContentResponse: message({ info: repeated(1, 'ListedInfo') }),
+    LabelledInfo: message({ digest: field(1), labels: stringMap(5) }),
+    ListLabelledContentResponse: message({ info: repeated(1, 'LabelledInfo') }),
     ReadContentRequest: message({ digest: field(1), offset: field(2, 'int64'), size: field(3, 'int64') }),
     ReadContentResponse: message({ offset: field(1, 'int64'), data: field(2, 'bytes') }),
     Status: message({ ref: field(3), offset: field(4, 'int64'), total: field(5, 'int64'), expected: field(6) }),
@@ -88,6 +91,10 @@ export const containerdPackages = mergePackages([
     ListSnapshotsResponse: message({ info: repeated(1, 'Info') }),
     UsageRequest: message({ snapshotter: field(1), key: field(2) }),
     UsageResponse: message({ size: field(1, 'int64') }),
+  }),
+  inPackage('runtime.v1', {
+    ImageSize: message({ id: field(1), size: field(4, 'uint64') }),
+    ListImageSizesResponse: message({ images: repeated(1, 'ImageSize') }),
   }),
   inPackage('containerd.services.containers.v1', {
     Containers: { methods: { List: rpc('ListContainersRequest', 'ListContainersResponse') } },
@@ -146,6 +153,11 @@ export interface ImageRecord {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly target: Target | null;
+}
+
+export interface LabelledInfo {
+  readonly digest: string;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface IngestStatus {
@@ -208,7 +220,12 @@ export const images = {
 
 export const content = {
   info: grpcMethod<{ digest: string }, { info: { digest: string; size: string } }>(contentService, 'Info'),
-  list: grpcMethod<Filters, { info: readonly { digest: string; size: string }[] }>(contentService, 'List'),
+  list: grpcMethod<Filters, { info: readonly { digest: string }[] }>(contentService, 'List'),
+  listLabelled: grpcMethod<Filters, { info: readonly LabelledInfo[] }>(
+    contentService,
+    'List',
+    'containerd.services.content.v1.ListLabelledContentResponse',
+  ),
   read: grpcMethod<{ digest: string }, { data: Buffer }>(contentService, 'Read'),
   listStatuses: grpcMethod<Filters, { statuses: readonly IngestStatus[] }>(contentService, 'ListStatuses'),
 };
@@ -226,6 +243,13 @@ export const leases = {
   addResource: grpcMethod<{ id: string; resource: LeaseResource }, Empty>(leasesService, 'AddResource'),
   listResources: grpcMethod<{ id: string }, { resources: readonly LeaseResource[] }>(leasesService, 'ListResources'),
 };
+
+/** The CRI's list without its names, which the image records tell. */
+export const listImageSizes = grpcMethod<object, { images: readonly { id: string; size: string }[] }>(
+  'runtime.v1.ImageService',
+  'ListImages',
+  'runtime.v1.ListImageSizesResponse',
+);
 
 export const listContainers = grpcMethod<Filters, { containers: readonly ContainerRecord[] }>(
   'containerd.services.containers.v1.Containers',

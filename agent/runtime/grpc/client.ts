@@ -76,18 +76,19 @@ export function createGrpcClient(
     return {
       client,
       definition: methodOf(definitions, method),
+      deserialize: deserializerOf(definitions, method),
       metadata: metadata({ ...headers, ...options.headers }),
     };
   }
 
   return {
     async unary(method, request, signal, options = {}) {
-      const { client, definition, metadata } = await prepare(method, signal, options);
+      const { client, definition, deserialize, metadata } = await prepare(method, signal, options);
       return await new Promise((resolve, reject) => {
         const call = client.makeUnaryRequest(
           definition.path,
           definition.requestSerialize,
-          definition.responseDeserialize,
+          deserialize,
           request,
           metadata,
           deadlineOf(options),
@@ -106,11 +107,11 @@ export function createGrpcClient(
     },
 
     async *stream(method, request, signal, options = {}) {
-      const { client, definition, metadata } = await prepare(method, signal, options);
+      const { client, definition, deserialize, metadata } = await prepare(method, signal, options);
       const call = client.makeServerStreamRequest(
         definition.path,
         definition.requestSerialize,
-        definition.responseDeserialize,
+        deserialize,
         request,
         metadata,
         deadlineOf(options),
@@ -132,9 +133,7 @@ export function createGrpcClient(
     },
 
     decode(type, bytes) {
-      const definition = opened?.definitions[type];
-      if (definition === undefined || !('deserialize' in definition)) return undefined;
-      return (definition as MessageTypeDefinition<object, object>).deserialize(bytes);
+      return opened === undefined ? undefined : messageOf(opened.definitions, type)?.deserialize(bytes);
     },
 
     close() {
@@ -184,4 +183,17 @@ function methodOf(
   const definition = (service as Record<string, MethodDefinition<object, object>>)[method.name];
   if (definition === undefined) throw new TypeError(`${method.service}/${method.name} is not described`);
   return definition;
+}
+
+function deserializerOf(definitions: PackageDefinition, method: GrpcMethod<object, object>): (bytes: Buffer) => object {
+  if (method.decodeAs === undefined) return methodOf(definitions, method).responseDeserialize;
+  const definition = messageOf(definitions, method.decodeAs);
+  if (definition === undefined) throw new TypeError(`${method.decodeAs} is not described`);
+  return definition.deserialize;
+}
+
+function messageOf(definitions: PackageDefinition, type: string): MessageTypeDefinition<object, object> | undefined {
+  const definition = definitions[type];
+  if (definition === undefined || !('deserialize' in definition)) return undefined;
+  return definition as MessageTypeDefinition<object, object>;
 }

@@ -76,6 +76,8 @@ export interface GrpcMethod<Request extends object, Response extends object> {
   /** `runtime.v1.ImageService` */
   readonly service: string;
   readonly name: string;
+  /** The message to decode answers as, where it is not the method's own: one with fewer fields. */
+  readonly decodeAs: string | undefined;
   readonly request?: Request;
   readonly response?: Response;
 }
@@ -83,8 +85,9 @@ export interface GrpcMethod<Request extends object, Response extends object> {
 export function grpcMethod<Request extends object, Response extends object>(
   service: string,
   name: string,
+  decodeAs?: string,
 ): GrpcMethod<Request, Response> {
-  return { service, name };
+  return { service, name, decodeAs };
 }
 
 /** google.protobuf.Timestamp with `longs: String`. */
