@@ -4,18 +4,13 @@ import type { DesiredImage } from './desired-images.ts';
 import type { Failure } from './failure.ts';
 import type { ManifestSummary } from './manifest.ts';
 import type { ImageFilesystem, PresentLayers, RuntimeImage } from './node-images.ts';
-import { blobsOf, missingBytes, orderPulls } from './pull-order.ts';
-import type {
-  PlannedPull,
-  PresentImage,
-  PullPlan,
-  PullReason,
-  RefusedImage,
-  UnselectedSet,
-  WaitingPull,
-} from './pull-plan.ts';
-import { type Watermark, wouldCross } from './watermark.ts';
+import type { PresentImage, PullPlan, PullReason, RefusedImage, UnselectedSet, WaitingPull } from './pull-plan.ts';
+import { type Candidate, schedulePulls } from './pull-schedule.ts';
+import type { Watermark } from './watermark.ts';
 import type { Window } from './window.ts';
+
+/** How often the disk is looked at again while a pull waits for room. */
+const diskCheckMs = 30_000;
 
 /** What the registry said of a desired image that is not here. */
 export type ManifestKnowledge =
@@ -68,11 +63,6 @@ export interface PullDecision {
   readonly lookUps: { readonly manifests: readonly DesiredImage[]; readonly digests: readonly DesiredImage[] };
   /** The earliest time at which waiting ends by itself, epoch ms. */
   readonly wakeAt: number | undefined;
-}
-
-interface Candidate extends DesiredImage {
-  readonly reason: PullReason;
-  readonly manifest: ManifestSummary | undefined;
 }
 
 export function planPulls(world: PullWorld): PullDecision {
@@ -138,60 +128,22 @@ export function planPulls(world: PullWorld): PullDecision {
 
   const held = manifestLookUps.length > 0 || patienceEndsAt !== undefined;
   if (patienceEndsAt !== undefined) wakeTimes.push(patienceEndsAt);
-  const pulls = schedule(running, candidates, held, world, waiting);
-  for (const wait of waiting) if (wait.until !== undefined) wakeTimes.push(wait.until);
+  const scheduled = schedulePulls(running, candidates, held, world);
+  for (const { until } of waiting) if (until !== undefined) wakeTimes.push(until);
+  // Nothing tells that the disk has room again.
+  if (scheduled.waiting.length > 0) wakeTimes.push(world.now + diskCheckMs);
   return {
-    plan: { at: world.now, pulls, waiting, present, refused, unselected: world.unselected },
+    plan: {
+      at: world.now,
+      pulls: scheduled.pulls,
+      waiting: [...waiting, ...scheduled.waiting],
+      present,
+      refused,
+      unselected: world.unselected,
+    },
     lookUps: { manifests: manifestLookUps, digests: digestLookUps },
     wakeAt: wakeTimes.length === 0 ? undefined : Math.min(...wakeTimes),
   };
-}
-
-/** Orders the candidates, gives out the free places, and lets those wait that the disk has no room for. */
-function schedule(
-  running: readonly Candidate[],
-  candidates: readonly Candidate[],
-  held: boolean,
-  world: PullWorld,
-  waiting: WaitingPull[],
-): PlannedPull[] {
-  const inFlight = [...world.inFlight.values()];
-  const inFlightManifests = inFlight.flatMap(({ manifest }) => (manifest === undefined ? [] : [manifest]));
-  const pulls: PlannedPull[] = running.map((pull) => toPlannedPull(pull, 'running', world.layers, new Set()));
-  const counted = new Set(inFlightManifests.flatMap(blobsOf));
-  /** Images that a running or earlier pull brings: another name of the same one follows for nearly nothing. */
-  const underway = new Set(inFlightManifests.map(({ imageId }) => imageId));
-  let places = held ? 0 : world.policy.concurrency - world.inFlight.size;
-  let neededBytes = 0;
-  for (const { manifest, downloadedBytes } of inFlight) {
-    if (manifest === undefined) continue;
-    const missing = missingBytes(manifest, world.layers);
-    neededBytes += Math.max(0, missing.downloadBytes - downloadedBytes) + missing.unpackedBytes;
-  }
-  for (const pull of orderPulls(candidates, world.layers, inFlightManifests)) {
-    const planned = toPlannedPull(pull, 'queued', world.layers, counted);
-    const need = (planned.downloadBytes ?? 0) + (planned.unpackedBytes ?? 0);
-    if (
-      world.filesystem !== undefined &&
-      wouldCross(world.filesystem, world.policy.highWatermark, neededBytes + need)
-    ) {
-      waiting.push(toDiskWait(pull, need));
-      continue;
-    }
-    neededBytes += need;
-    const twin = pull.manifest !== undefined && underway.has(pull.manifest.imageId);
-    if (places > 0 && !twin) {
-      places -= 1;
-      pulls.push({ ...planned, state: 'next' });
-    } else {
-      pulls.push(planned);
-    }
-    if (pull.manifest !== undefined) {
-      underway.add(pull.manifest.imageId);
-      for (const digest of blobsOf(pull.manifest)) counted.add(digest);
-    }
-  }
-  return pulls;
 }
 
 function findWait(desired: DesiredImage, world: PullWorld): WaitingPull | undefined {
@@ -232,37 +184,6 @@ function findRefusal(
     }
   }
   return undefined;
-}
-
-function toPlannedPull(
-  pull: Candidate,
-  state: PlannedPull['state'],
-  present: PresentLayers,
-  counted: ReadonlySet<string>,
-): PlannedPull {
-  const missing = pull.manifest === undefined ? undefined : missingBytes(pull.manifest, present, counted);
-  return {
-    reference: pull.reference,
-    imageSets: pull.imageSets,
-    priority: pull.priority,
-    gate: pull.gate,
-    reason: pull.reason,
-    state,
-    digest: pull.manifest?.digest,
-    downloadBytes: missing?.downloadBytes,
-    unpackedBytes: missing?.unpackedBytes,
-  };
-}
-
-function toDiskWait(pull: Candidate, need: number): WaitingPull {
-  return {
-    reference: pull.reference,
-    imageSets: pull.imageSets,
-    reason: 'disk',
-    message: `an estimated ${need} bytes would take the image filesystem across prune.watermarks.high`,
-    until: undefined,
-    failure: undefined,
-  };
 }
 
 function toReason(image: RuntimeImage | undefined): PullReason {

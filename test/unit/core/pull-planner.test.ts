@@ -144,8 +144,9 @@ describe('what waits', () => {
   test('an image waits for the disk when its estimate would cross the high watermark; a smaller one goes ahead', () => {
     const manifests = known({ [a]: fakeImage('a', { layers: [1_000] }), [b]: fakeImage('b', { layers: [10] }) });
     const filesystem = { mountpoint: '/', sizeBytes: 10_000, availBytes: 3_000, files: 1, filesFree: 1 };
-    const { plan } = planPulls(world([sampleSet('s', [a, b])], { manifests, filesystem }));
+    const { plan, wakeAt } = planPulls(world([sampleSet('s', [a, b])], { manifests, filesystem }));
     expect(plan.waiting).toMatchObject([{ reference: a, reason: 'disk' }]);
+    expect(wakeAt).toBe(now + 30_000);
     expect(plan.pulls.map(({ reference }) => reference)).toEqual([b]);
   });
 

@@ -1,0 +1,98 @@
+import type { DesiredImage } from './desired-images.ts';
+import type { ManifestSummary } from './manifest.ts';
+import type { PresentLayers } from './node-images.ts';
+import { blobsOf, missingBytes, orderPulls } from './pull-order.ts';
+import type { PlannedPull, PullReason, WaitingPull } from './pull-plan.ts';
+import type { PullWorld } from './pull-planner.ts';
+import { wouldCross } from './watermark.ts';
+
+/** A desired image that is to be pulled now, or is being pulled. */
+export interface Candidate extends DesiredImage {
+  readonly reason: PullReason;
+  readonly manifest: ManifestSummary | undefined;
+}
+
+export interface Schedule {
+  /** In the order in which they are started. */
+  readonly pulls: readonly PlannedPull[];
+  /** What the disk has no room for. */
+  readonly waiting: readonly WaitingPull[];
+}
+
+/** Orders the candidates, gives out the free places, and lets those wait that the disk has no room for. `held`: none starts yet. */
+export function schedulePulls(
+  running: readonly Candidate[],
+  candidates: readonly Candidate[],
+  held: boolean,
+  world: PullWorld,
+): Schedule {
+  const waiting: WaitingPull[] = [];
+  const inFlight = [...world.inFlight.values()];
+  const inFlightManifests = inFlight.flatMap(({ manifest }) => (manifest === undefined ? [] : [manifest]));
+  const pulls: PlannedPull[] = running.map((pull) => toPlannedPull(pull, 'running', world.layers, new Set()));
+  const counted = new Set(inFlightManifests.flatMap(blobsOf));
+  /** Images that a running or earlier pull brings: another name of the same one follows for nearly nothing. */
+  const underway = new Set(inFlightManifests.map(({ imageId }) => imageId));
+  let places = held ? 0 : world.policy.concurrency - world.inFlight.size;
+  let neededBytes = 0;
+  for (const { manifest, downloadedBytes } of inFlight) {
+    if (manifest === undefined) continue;
+    const missing = missingBytes(manifest, world.layers);
+    neededBytes += Math.max(0, missing.downloadBytes - downloadedBytes) + missing.unpackedBytes;
+  }
+  for (const pull of orderPulls(candidates, world.layers, inFlightManifests)) {
+    const planned = toPlannedPull(pull, 'queued', world.layers, counted);
+    const need = (planned.downloadBytes ?? 0) + (planned.unpackedBytes ?? 0);
+    if (
+      world.filesystem !== undefined &&
+      wouldCross(world.filesystem, world.policy.highWatermark, neededBytes + need)
+    ) {
+      waiting.push(toDiskWait(pull, need));
+      continue;
+    }
+    neededBytes += need;
+    const twin = pull.manifest !== undefined && underway.has(pull.manifest.imageId);
+    if (places > 0 && !twin) {
+      places -= 1;
+      pulls.push({ ...planned, state: 'next' });
+    } else {
+      pulls.push(planned);
+    }
+    if (pull.manifest !== undefined) {
+      underway.add(pull.manifest.imageId);
+      for (const digest of blobsOf(pull.manifest)) counted.add(digest);
+    }
+  }
+  return { pulls, waiting };
+}
+
+function toPlannedPull(
+  pull: Candidate,
+  state: PlannedPull['state'],
+  present: PresentLayers,
+  counted: ReadonlySet<string>,
+): PlannedPull {
+  const missing = pull.manifest === undefined ? undefined : missingBytes(pull.manifest, present, counted);
+  return {
+    reference: pull.reference,
+    imageSets: pull.imageSets,
+    priority: pull.priority,
+    gate: pull.gate,
+    reason: pull.reason,
+    state,
+    digest: pull.manifest?.digest,
+    downloadBytes: missing?.downloadBytes,
+    unpackedBytes: missing?.unpackedBytes,
+  };
+}
+
+function toDiskWait(pull: Candidate, need: number): WaitingPull {
+  return {
+    reference: pull.reference,
+    imageSets: pull.imageSets,
+    reason: 'disk',
+    message: `an estimated ${need} bytes would take the image filesystem across prune.watermarks.high`,
+    until: undefined,
+    failure: undefined,
+  };
+}
