@@ -3,8 +3,13 @@
 import { errorMessage } from '../../agent/core/failure.ts';
 import { runColdSet } from './cold-set.ts';
 import { provideColdSet } from './cold-images.ts';
+import { type BusyNode, startBusyNode } from './busy-node.ts';
+import { runFootprint } from './footprint.ts';
+import { runImageSize } from './image-size.ts';
+import { runLatency } from './latency.ts';
 import { startBenchRegistry } from './registry.ts';
 import { type BenchResult, printVerdicts, saveResult } from './report.ts';
+import { runResume } from './resume.ts';
 import { startRuntime } from './runtime.ts';
 import { type BenchSettings, parseSettings, usage } from './settings.ts';
 
@@ -43,9 +48,18 @@ async function* runBenches(settings: BenchSettings): AsyncGenerator<BenchResult>
       const runtime = await startRuntime(kind);
       try {
         if (benches.includes('cold-set')) yield await runColdSet(runtime, registry, set, settings);
+        if (benches.includes('resume')) yield await runResume(runtime, registry, set);
       } finally {
         await runtime.remove();
       }
     }
   }
+  if (benches.includes('latency') || benches.includes('footprint')) {
+    await using scope = new AsyncDisposableStack();
+    const nodes: BusyNode[] = [];
+    for (const kind of runtimes) nodes.push(await startBusyNode(kind, settings, scope));
+    if (benches.includes('latency')) for (const node of nodes) yield await runLatency(node, settings);
+    if (benches.includes('footprint')) yield* await runFootprint(nodes, settings);
+  }
+  if (benches.includes('image-size')) yield await runImageSize();
 }
