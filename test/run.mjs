@@ -3,10 +3,11 @@
  * `npm test -- types unit` runs only these steps. Exit code 1 when anything failed, in CI also when anything could not run.
  */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, setUp, testPackages } from './harness/setup.mjs';
+import { readReport, reportTo } from './harness/test-report.mjs';
 
 const inCi = ['1', 'true'].includes((process.env.CI ?? '').toLowerCase());
 const reports = mkdtempSync(join(tmpdir(), 'stv-reports-'));
@@ -22,28 +23,7 @@ const steps = [
 
 function vitest(project) {
   const report = join(reports, `${project}.json`);
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  return { report, command: 'vitest', args: ['run', '--project', project, ...reporters] };
-}
-
-/** Tests of one vitest project, from its JSON report; a file that could not be loaded is one failed test. */
-function readReport(path) {
-  let report;
-  try {
-    report = JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    return { passed: 0, failed: 0, skipped: [] };
-  }
-  const files = report.testResults ?? [];
-  const tests = files.flatMap((file) => file.assertionResults);
-  const count = (...states) => tests.filter((test) => states.includes(test.status)).length;
-  const broken = files.filter((file) => file.status === 'failed' && !file.assertionResults.some(isFailed)).length;
-  const skipped = tests.filter((test) => ['pending', 'skipped', 'todo', 'disabled'].includes(test.status));
-  return { passed: count('passed'), failed: count('failed') + broken, skipped: skipped.map((test) => test.fullName) };
-}
-
-function isFailed(test) {
-  return test.status === 'failed';
+  return { report, command: 'vitest', args: ['run', '--project', project, ...reportTo(report)] };
 }
 
 let interrupted = false;

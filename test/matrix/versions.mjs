@@ -1,0 +1,83 @@
+/** The runtime versions that the matrix knows, and where their programs come from. Plain JavaScript: see ../harness/setup.mjs. */
+
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const runFile = promisify(execFile);
+
+/** `version`: how the upstream version begins; of several, the newest is taken. */
+export const versions = [
+  { name: 'containerd-1.6', daemon: 'containerd', version: '1.6.' },
+  { name: 'containerd-1.7', daemon: 'containerd', version: '1.7.' },
+  { name: 'containerd-2', daemon: 'containerd', version: '2.' },
+  { name: 'docker-20.10', daemon: 'dockerd', version: '20.10.' },
+  { name: 'docker-26', daemon: 'dockerd', version: '26.' },
+  { name: 'docker-28', daemon: 'dockerd', version: '28.' },
+];
+
+const containerdPrograms = ['containerd', 'containerd-shim-runc-v2', 'ctr'];
+
+/** Of each daemon, the packages and what we take of them. runc is the machine's: newer ones ask for a newer libc, and it is not what is tested. */
+const packagesOf = {
+  containerd: { containerd: containerdPrograms },
+  // Since Debian 13 Docker's command line is a package of its own.
+  dockerd: {
+    'docker.io': ['dockerd', 'docker', 'docker-proxy'],
+    'docker-cli': ['docker'],
+    containerd: containerdPrograms,
+  },
+};
+
+const mainPackages = { containerd: 'containerd', dockerd: 'docker.io' };
+
+/**
+ * @param {object} wanted one of `versions`
+ * @param {string} folder private to us, kept between runs
+ * @param suites see `openSuites`; opened only when something has to be fetched
+ * @returns {Promise<{ bin: string | undefined, version: string, source: string }>} `bin` undefined: what is on the path already
+ * @throws Error that says why it cannot be had
+ */
+export async function provide(wanted, folder, suites) {
+  const installed = await readVersion(wanted.daemon, undefined);
+  if (installed?.startsWith(wanted.version)) return { bin: undefined, version: installed, source: 'installed' };
+  const bin = join(folder, wanted.name);
+  if (!existsSync(bin)) await fetch(wanted, folder, bin, suites);
+  const version = await readVersion(wanted.daemon, bin);
+  if (version?.startsWith(wanted.version)) return { bin, version, source: await readFile(join(bin, 'source'), 'utf8') };
+  throw new Error(
+    `${join(bin, wanted.daemon)} ${version === undefined ? 'does not start here' : `says that it is ${version}`}`,
+  );
+}
+
+async function fetch({ daemon, version: prefix }, folder, bin, suites) {
+  const main = mainPackages[daemon];
+  const version = await suites.find(main, prefix);
+  const work = await mkdtemp(join(folder, 'linking-'));
+  try {
+    for (const [name, programs] of Object.entries(packagesOf[daemon])) {
+      const ofPackage = name === main ? version : await suites.findBeside(name, main, version);
+      if (ofPackage === undefined) continue;
+      const files = await suites.unpack(name, ofPackage);
+      for (const program of programs) await link(files, program, work);
+    }
+    await writeFile(join(work, 'source'), `Debian's ${main} ${version}`);
+    await rename(work, bin);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function link(files, program, bin) {
+  const found = ['usr/bin', 'usr/sbin'].map((place) => join(files, place, program)).find((path) => existsSync(path));
+  if (found !== undefined) await symlink(found, join(bin, program));
+}
+
+/** Undefined when there is none or it does not start. */
+async function readVersion(daemon, bin) {
+  const program = bin === undefined ? daemon : join(bin, daemon);
+  const { stdout } = await runFile(program, ['--version']).catch(() => ({ stdout: '' }));
+  return /\sv?(\d+\.\d+\.\d+)/.exec(stdout)?.[1];
+}
