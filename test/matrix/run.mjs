@@ -118,8 +118,13 @@ function printTable(rows) {
   const cells = rows
     .filter(({ refusal }) => refusal === undefined)
     .map(({ name, version, ok, passed, failed, skipped, seconds, source }) => [
-      ...[name, version, ok ? 'ok' : 'FAILED'],
-      ...[passed, failed, skipped, seconds.toFixed(1)].map(String),
+      name,
+      version,
+      ok ? 'ok' : 'FAILED',
+      `${passed}`,
+      `${failed}`,
+      `${skipped}`,
+      seconds.toFixed(1),
       source,
     ]);
   const table = [['runtime', 'version', '', 'passed', 'failed', 'skipped', 'seconds', 'from'], ...cells];

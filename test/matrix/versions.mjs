@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 
 const runFile = promisify(execFile);
@@ -44,7 +44,7 @@ export async function provide(wanted, folder, suites) {
   const installed = await readVersion(wanted.daemon, undefined);
   if (installed?.startsWith(wanted.version)) return { bin: undefined, version: installed, source: 'installed' };
   const bin = join(folder, wanted.name);
-  if (!existsSync(bin)) await fetch(wanted, folder, bin, suites);
+  if (!existsSync(bin)) await assemble(wanted, folder, bin, suites);
   const version = await readVersion(wanted.daemon, bin);
   if (version?.startsWith(wanted.version)) return { bin, version, source: await readFile(join(bin, 'source'), 'utf8') };
   throw new Error(
@@ -52,7 +52,7 @@ export async function provide(wanted, folder, suites) {
   );
 }
 
-async function fetch({ daemon, version: prefix }, folder, bin, suites) {
+async function assemble({ daemon, version: prefix }, folder, bin, suites) {
   const main = mainPackages[daemon];
   const version = await suites.find(main, prefix);
   const work = await mkdtemp(join(folder, 'linking-'));
@@ -72,7 +72,7 @@ async function fetch({ daemon, version: prefix }, folder, bin, suites) {
 
 async function link(files, program, bin) {
   const found = ['usr/bin', 'usr/sbin'].map((place) => join(files, place, program)).find((path) => existsSync(path));
-  if (found !== undefined) await symlink(found, join(bin, program));
+  if (found !== undefined) await symlink(relative(bin, found), join(bin, program));
 }
 
 /** Undefined when there is none or it does not start. */
