@@ -43,10 +43,12 @@ export function toRuntimeInfo(answer: unknown): RuntimeInfo {
 }
 
 export function toRuntimeImage(image: ImageInfo): RuntimeImage {
+  // The containerd image store lists an image that was pulled by digest under that name as its tag too.
+  const names = [...new Set([...toNames(image.RepoTags), ...toNames(image.RepoDigests)])];
   return {
     id: image.Id,
-    tags: toNames(image.RepoTags),
-    digests: toNames(image.RepoDigests),
+    tags: names.filter((name) => !name.includes('@')),
+    digests: names.filter((name) => name.includes('@')),
     sizeBytes: image.Size,
     pinned: false,
     whole: true,

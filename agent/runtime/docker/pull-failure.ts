@@ -13,8 +13,9 @@ interface Rule {
  */
 const rules: readonly Rule[] = [
   { pattern: /no space left on device|disk quota exceeded/i, code: 'no_space', detail: 'disk_full' },
-  // Who cancels hears no more of it: dockerd itself stops, and from 26 on still finds time to say so.
-  { pattern: /context canceled/i, code: 'runtime', detail: 'unavailable' },
+  // Who cancels hears no more of it: dockerd itself stops, and from 26 on still finds time to say so. With the containerd image store
+  // it is the write into the store that fails.
+  { pattern: /context canceled|failed to send write/i, code: 'runtime', detail: 'unavailable' },
   { pattern: /failed to register layer|error processing tar|invalid tar header/i, code: 'runtime' },
   {
     pattern: /PROJECTPOLICYVIOLATION|due to configured policy|is not signed by (?:cosign|notation)/i,

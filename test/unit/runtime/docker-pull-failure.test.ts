@@ -66,6 +66,7 @@ describe('why a pull failed, from what dockerd 20.10 and 28 write', () => {
     [undefined, zstd, 'runtime', undefined],
     [undefined, 'failed to register layer: mkdir /x: permission denied', 'runtime', undefined],
     [undefined, 'context canceled', 'runtime', 'unavailable'],
+    [undefined, 'failed to copy: failed to send write: EOF', 'runtime', 'unavailable'],
     [
       undefined,
       'error creating lease: Canceled: grpc: the client connection is closing: context canceled',

@@ -58,6 +58,15 @@ describe('listImages', () => {
       { id: digest, tags: [], digests: [], sizeBytes: 2, pinned: false, whole: true },
     ]);
   });
+
+  it('takes for a digest name what the containerd image store of Docker 28 lists as a tag', async () => {
+    const name = `cache.lan:5000/x@${digest}`;
+    await using docker = await startDockerDaemon({
+      'GET /images/json': json([{ Id: digest, RepoTags: ['cache.lan:5000/y:1', name], RepoDigests: [name], Size: 3 }]),
+    });
+
+    expect(await docker.runtime.listImages(never)).toMatchObject([{ tags: ['cache.lan:5000/y:1'], digests: [name] }]);
+  });
 });
 
 describe('listContainers', () => {
