@@ -10,8 +10,8 @@
 # The secrets `npmrc` and `ca` are for a registry of one's own: the first is npm's user configuration, which may say
 # cafile=/run/secrets/ca. Without them npm asks its default registry.
 
-ARG BUILD_BASE=docker.io/library/node:24-bookworm-slim
-ARG RUN_BASE=docker.io/library/node:24-bookworm-slim
+ARG BUILD_BASE=node:24-bookworm-slim
+ARG RUN_BASE=node:24-bookworm-slim
 
 # The bundle is plain JavaScript, the same for every platform: built once, on the builder's own.
 FROM --platform=$BUILDPLATFORM ${BUILD_BASE} AS build
