@@ -5,7 +5,7 @@ import { toChainIds } from '../../agent/core/layers.ts';
 import type { ExpectedBlob, PullProgress, PullRequest, Runtime, RuntimeImage } from '../../agent/runtime/runtime.ts';
 import { buildImage, buildLayer } from '../harness/images.ts';
 import type { BuiltImage, BuiltIndex } from '../harness/images.ts';
-import type { ContractRegistry } from './subject.ts';
+import type { ContractRegistry, Subject } from './subject.ts';
 
 /** No call of the suite may take longer: a hang shows as a TimeoutError, not as a test that never ends. */
 export function soon(ms = 30_000): AbortSignal {
@@ -49,6 +49,12 @@ export function smallImage(seed: string): BuiltImage {
 
 export function chainIdsOf(image: BuiltImage): string[] {
   return toChainIds(image.layers.map((layer) => layer.diffId));
+}
+
+/** The id that the runtime gives to the image; `index`: what it was pulled by, where that was an index. */
+export function idOf({ expected }: Subject, image: BuiltImage, index?: BuiltIndex): string {
+  if (expected.containerdImageStore !== true) return image.configDigest;
+  return index?.indexDigest ?? image.manifestDigest;
 }
 
 export async function findImage(runtime: Runtime, imageId: string): Promise<RuntimeImage | undefined> {

@@ -31,6 +31,11 @@ export interface Expectations {
   readonly tellsRemovedNames: boolean;
   /** Docker refuses; containerd removes the names and keeps what the container stands on. */
   readonly removalInUse: 'removed' | 'in_use';
+  /**
+   * Docker with containerd's image store: an image's id is the digest of its manifest or index, an image has a digest name only in the
+   * repository that it was pulled from first and none once its tag has moved, and part of an aborted pull may still be there.
+   */
+  readonly containerdImageStore?: boolean;
 }
 
 export interface ContractContainers {

@@ -8,7 +8,10 @@ import { promisify } from 'node:util';
 
 const runFile = promisify(execFile);
 
-/** `version`: how the upstream version begins; of several, the newest is taken. */
+/**
+ * `version`: how the upstream version begins; of several, the newest is taken.
+ * `flags`: for the daemon, after those of the harness.
+ */
 export const versions = [
   { name: 'containerd-1.6', daemon: 'containerd', version: '1.6.' },
   { name: 'containerd-1.7', daemon: 'containerd', version: '1.7.' },
@@ -16,6 +19,13 @@ export const versions = [
   { name: 'docker-20.10', daemon: 'dockerd', version: '20.10.' },
   { name: 'docker-26', daemon: 'dockerd', version: '26.' },
   { name: 'docker-28', daemon: 'dockerd', version: '28.' },
+  // The image store that new installations get from Docker 29 on.
+  {
+    name: 'docker-28-containerd-store',
+    daemon: 'dockerd',
+    version: '28.',
+    flags: '--feature=containerd-snapshotter=true --storage-driver=overlayfs',
+  },
 ];
 
 const containerdPrograms = ['containerd', 'containerd-shim-runc-v2', 'ctr'];
@@ -42,7 +52,8 @@ const mainPackages = { containerd: 'containerd', dockerd: 'docker.io' };
  */
 export async function provide(wanted, folder, suites) {
   const installed = await readVersion(wanted.daemon, undefined);
-  if (installed?.startsWith(wanted.version)) return { bin: undefined, version: installed, source: 'installed' };
+  if (installed?.startsWith(wanted.version) && wanted.flags === undefined)
+    return { bin: undefined, version: installed, source: 'installed' };
   const bin = join(folder, wanted.name);
   if (!existsSync(bin)) await assemble(wanted, folder, bin, suites);
   const version = await readVersion(wanted.daemon, bin);
@@ -52,7 +63,7 @@ export async function provide(wanted, folder, suites) {
   );
 }
 
-async function assemble({ daemon, version: prefix }, folder, bin, suites) {
+async function assemble({ daemon, version: prefix, flags = '' }, folder, bin, suites) {
   const main = mainPackages[daemon];
   const version = await suites.find(main, prefix);
   const work = await mkdtemp(join(folder, 'linking-'));
@@ -61,7 +72,7 @@ async function assemble({ daemon, version: prefix }, folder, bin, suites) {
       const ofPackage = name === main ? version : await suites.findBeside(name, main, version);
       if (ofPackage === undefined) continue;
       const files = await suites.unpack(name, ofPackage);
-      for (const program of programs) await link(files, program, work);
+      for (const program of programs) await link(files, program, work, program === daemon ? flags : '');
     }
     await writeFile(join(work, 'source'), `Debian's ${main} ${version}`);
     await rename(work, bin);
@@ -70,9 +81,13 @@ async function assemble({ daemon, version: prefix }, folder, bin, suites) {
   }
 }
 
-async function link(files, program, bin) {
+async function link(files, program, bin, flags) {
   const found = ['usr/bin', 'usr/sbin'].map((place) => join(files, place, program)).find((path) => existsSync(path));
-  if (found !== undefined) await symlink(relative(bin, found), join(bin, program));
+  if (found === undefined) return;
+  const target = relative(bin, found);
+  if (flags === '') await symlink(target, join(bin, program));
+  else
+    await writeFile(join(bin, program), `#!/bin/sh\nexec "$(dirname "$0")/${target}" "$@" ${flags}\n`, { mode: 0o755 });
 }
 
 /** Undefined when there is none or it does not start. */

@@ -6,6 +6,7 @@ import {
   expectCannot,
   failureOf,
   findImage,
+  idOf,
   pull,
   push,
   smallImage,
@@ -28,7 +29,7 @@ export function describeHolding(subject: () => Subject): void {
   async function present(name: string, image = smallImage(name)) {
     const reference = await push(subject().registry, name, image);
     await pull(subject().runtime, reference);
-    return { reference, image, id: image.configDigest };
+    return { reference, image, id: idOf(subject(), image) };
   }
 
   async function run(reference: string): Promise<string> {
@@ -85,7 +86,7 @@ export function describeHolding(subject: () => Subject): void {
       const top = busyboxImage([...base.layers.slice(1), buildLayer({ seed: 'kept top', sizeBytes: 1_000 })]);
       await present('kept-base', base);
       const { id, reference } = await present('kept-top', top);
-      expect(await runtime.removeImage(base.configDigest, soon())).toBe('removed');
+      expect(await runtime.removeImage(idOf(subject(), base), soon())).toBe('removed');
       expect(await findImage(runtime, id)).toMatchObject({ whole: true });
       await run(reference);
     });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readImageFilesystem } from '../../../agent/runtime/disk.ts';
 import { buildImage, buildLayer } from '../../harness/images.ts';
-import { chainIdsOf, eventually, findImage, pull, push, soon } from '../helpers.ts';
+import { chainIdsOf, eventually, findImage, idOf, pull, push, soon } from '../helpers.ts';
 import type { Subject } from '../subject.ts';
 
 export function describeListing(subject: () => Subject): void {
@@ -28,8 +28,8 @@ export function describeListing(subject: () => Subject): void {
       const { runtime, registry } = subject();
       const image = buildImage({ layers: [buildLayer({ seed: 'shown', sizeBytes: 50_000 })] });
       const reference = await push(registry, 'shown', image);
-      expect(await pull(runtime, reference)).toBe(image.configDigest);
-      const shown = await findImage(runtime, image.configDigest);
+      expect(await pull(runtime, reference)).toBe(idOf(subject(), image));
+      const shown = await findImage(runtime, idOf(subject(), image));
       expect(shown).toMatchObject({
         tags: [reference],
         digests: [`${registry.host}/contract/shown@${image.manifestDigest}`],
@@ -46,13 +46,13 @@ export function describeListing(subject: () => Subject): void {
       await pull(runtime, reference);
       await tag(reference, 'docker.io/library/contract-short:1');
       await eventually(async () => {
-        const shown = await findImage(runtime, image.configDigest);
+        const shown = await findImage(runtime, idOf(subject(), image));
         expect(shown?.tags.toSorted()).toEqual([reference, 'docker.io/library/contract-short:1'].toSorted());
       });
     });
 
     it('shows one image under two tags and two repositories once, with all its names', async () => {
-      const { runtime, registry } = subject();
+      const { runtime, registry, expected } = subject();
       const image = buildImage({ layers: [buildLayer({ seed: 'names', sizeBytes: 1_000 })] });
       const references = [
         await push(registry, 'names', image, '1'),
@@ -61,27 +61,29 @@ export function describeListing(subject: () => Subject): void {
       ];
       for (const reference of references) await pull(runtime, reference);
       const images = await runtime.listImages(soon());
-      const shown = images.filter((candidate) => candidate.id === image.configDigest);
+      const shown = images.filter((candidate) => candidate.id === idOf(subject(), image));
       expect(shown).toHaveLength(1);
       expect(shown[0]?.tags.toSorted()).toEqual(references.toSorted());
+      const repositories = expected.containerdImageStore === true ? ['names'] : ['names', 'names-too'];
       expect(shown[0]?.digests.toSorted()).toEqual(
-        ['names', 'names-too'].map((name) => `${registry.host}/contract/${name}@${image.manifestDigest}`).toSorted(),
+        repositories.map((name) => `${registry.host}/contract/${name}@${image.manifestDigest}`).toSorted(),
       );
     });
 
     it('lets a tag move: the old image keeps only its digest', async () => {
-      const { runtime, registry } = subject();
+      const { runtime, registry, expected } = subject();
       const before = buildImage({ layers: [buildLayer({ seed: 'before', sizeBytes: 1_000 })] });
       const after = buildImage({ layers: [buildLayer({ seed: 'after', sizeBytes: 1_000 })] });
       const reference = await push(registry, 'moved', before);
       await pull(runtime, reference);
       await push(registry, 'moved', after);
-      expect(await pull(runtime, reference)).toBe(after.configDigest);
-      expect((await findImage(runtime, after.configDigest))?.tags).toEqual([reference]);
+      expect(await pull(runtime, reference)).toBe(idOf(subject(), after));
+      expect((await findImage(runtime, idOf(subject(), after)))?.tags).toEqual([reference]);
       await eventually(async () => {
-        expect(await findImage(runtime, before.configDigest)).toMatchObject({
+        expect(await findImage(runtime, idOf(subject(), before))).toMatchObject({
           tags: [],
-          digests: [`${registry.host}/contract/moved@${before.manifestDigest}`],
+          digests:
+            expected.containerdImageStore === true ? [] : [`${registry.host}/contract/moved@${before.manifestDigest}`],
         });
       });
     });

@@ -1,7 +1,17 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RuntimeEvent } from '../../../agent/runtime/runtime.ts';
 import { buildImage, buildLayer, busyboxImage } from '../../harness/images.ts';
-import { eventually, expectCannot, expectUnavailable, pull, push, smallImage, soon, toRequest } from '../helpers.ts';
+import {
+  eventually,
+  expectCannot,
+  expectUnavailable,
+  idOf,
+  pull,
+  push,
+  smallImage,
+  soon,
+  toRequest,
+} from '../helpers.ts';
 import type { Subject } from '../subject.ts';
 
 /** Collects events until it is stopped; `ended` says how the stream ended. */
@@ -53,14 +63,14 @@ export function describeLiving(subject: () => Subject): void {
       const id = await containers.run(watched);
       await containers.stop(id);
       await containers.remove(id);
-      await runtime.removeImage(image.configDigest, soon());
+      await runtime.removeImage(idOf(subject(), image), soon());
       const wanted: RuntimeEvent[] = [
         { kind: 'image', action: 'add', name: watched },
         { kind: 'container', action: 'create', containerId: id },
         { kind: 'container', action: 'start', containerId: id },
         { kind: 'container', action: 'exit', containerId: id },
         { kind: 'container', action: 'delete', containerId: id },
-        { kind: 'image', action: 'remove', name: expected.tellsRemovedNames ? watched : image.configDigest },
+        { kind: 'image', action: 'remove', name: expected.tellsRemovedNames ? watched : idOf(subject(), image) },
       ];
       await eventually(() => expect(events).toEqual(expect.arrayContaining(wanted)));
       stop();
@@ -92,14 +102,17 @@ export function describeLiving(subject: () => Subject): void {
       if (expected.capabilities.alias)
         await expectUnavailable(runtime.addName(reference, `${reference}-alias`, soon()));
       await expectUnavailable(pull(runtime, reference));
-      await expectUnavailable(runtime.removeImage(image.configDigest, soon()));
+      await expectUnavailable(runtime.removeImage(idOf(subject(), image), soon()));
       expect(Date.now() - wentAt).toBeLessThan(6_000);
       await startRuntime();
       const backAt = Date.now();
       await eventually(() => runtime.info(soon()));
       expect(Date.now() - backAt).toBeLessThan(2_000);
       const images = await runtime.listImages(soon());
-      expect(images.find((shown) => shown.id === image.configDigest)).toMatchObject({ tags: [reference], whole: true });
+      expect(images.find((shown) => shown.id === idOf(subject(), image))).toMatchObject({
+        tags: [reference],
+        whole: true,
+      });
       expect(await pull(runtime, await push(registry, 'after-it-came', smallImage('after it came')))).toMatch(
         /^sha256:/,
       );

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PullProgress } from '../../../agent/runtime/runtime.ts';
 import { buildImage, buildIndex, buildLayer } from '../../harness/images.ts';
-import { failureOf, findImage, pull, push, smallImage, toExpected } from '../helpers.ts';
+import { failureOf, findImage, idOf, pull, push, smallImage, toExpected } from '../helpers.ts';
 import { rightCredential, wrongCredential } from '../subject.ts';
 import type { Subject } from '../subject.ts';
 
@@ -18,7 +18,7 @@ export function describePulling(subject: () => Subject): void {
     it('gives the image id', async () => {
       const { runtime, registry } = subject();
       const image = smallImage('id');
-      expect(await pull(runtime, await push(registry, 'id', image))).toBe(image.configDigest);
+      expect(await pull(runtime, await push(registry, 'id', image))).toBe(idOf(subject(), image));
     });
 
     it('uses the credential that it is given', async () => {
@@ -26,7 +26,7 @@ export function describePulling(subject: () => Subject): void {
       const image = smallImage('private');
       const reference = await push(registry, 'private', image);
       const credential = rightCredential(registry.host);
-      expect(await pull(runtime, reference, { credential })).toBe(image.configDigest);
+      expect(await pull(runtime, reference, { credential })).toBe(idOf(subject(), image));
     });
 
     it('fails with auth on a wrong credential', async () => {
@@ -50,7 +50,7 @@ export function describePulling(subject: () => Subject): void {
       const reference = await push(registry, 'there', image);
       await pull(runtime, reference);
       const before = registry.bytesSent();
-      expect(await pull(runtime, reference)).toBe(image.configDigest);
+      expect(await pull(runtime, reference)).toBe(idOf(subject(), image));
       expect(registry.bytesSent() - before).toBe(0);
     });
 
@@ -69,8 +69,8 @@ export function describePulling(subject: () => Subject): void {
       const image = smallImage('by digest');
       await push(registry, 'by-digest', image);
       const name = `${registry.host}/contract/by-digest@${image.manifestDigest}`;
-      expect(await pull(runtime, name)).toBe(image.configDigest);
-      expect(await findImage(runtime, image.configDigest)).toMatchObject({ tags: [], digests: [name] });
+      expect(await pull(runtime, name)).toBe(idOf(subject(), image));
+      expect(await findImage(runtime, idOf(subject(), image))).toMatchObject({ tags: [], digests: [name] });
     });
 
     it('takes the digest where a reference has a tag as well', async () => {
@@ -79,8 +79,8 @@ export function describePulling(subject: () => Subject): void {
       await push(registry, 'tag-and-digest', image, '1');
       await push(registry, 'tag-and-digest', smallImage('the tag moved on'), '1');
       const name = `${registry.host}/contract/tag-and-digest`;
-      expect(await pull(runtime, `${name}:1@${image.manifestDigest}`)).toBe(image.configDigest);
-      const shown = await findImage(runtime, image.configDigest);
+      expect(await pull(runtime, `${name}:1@${image.manifestDigest}`)).toBe(idOf(subject(), image));
+      const shown = await findImage(runtime, idOf(subject(), image));
       expect(shown?.digests).toEqual([`${name}@${image.manifestDigest}`]);
     });
 
@@ -103,8 +103,9 @@ export function describePulling(subject: () => Subject): void {
       const { runtime, registry } = subject();
       const own = smallImage('own platform');
       const index = buildIndex([foreignImage('not this'), own]);
-      expect(await pull(runtime, await push(registry, 'index', index))).toBe(own.configDigest);
-      const shown = await findImage(runtime, own.configDigest);
+      const id = idOf(subject(), own, index);
+      expect(await pull(runtime, await push(registry, 'index', index))).toBe(id);
+      const shown = await findImage(runtime, id);
       expect(shown?.digests).toEqual([`${registry.host}/contract/index@${index.indexDigest}`]);
     });
 
@@ -150,7 +151,7 @@ export function describePulling(subject: () => Subject): void {
         const onProgress = ({ downloadedBytes }: PullProgress) => seen.add(downloadedBytes);
         registry.throttle(4_000_000);
         const imageId = await pull(runtime, reference, { expected: toExpected(image), onProgress });
-        return { whole: imageId === image.configDigest, reported: seen.size > 2 };
+        return { whole: imageId === idOf(subject(), image), reported: seen.size > 2 };
       });
       const both = await Promise.all(pulls).finally(() => registry.throttle(undefined));
       const one = { whole: true, reported: expected.capabilities.progress };

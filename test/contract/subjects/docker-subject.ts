@@ -1,6 +1,7 @@
 import type { Runtime } from '../../../agent/runtime/runtime.ts';
 import { startDockerd } from '../../harness/dockerd.ts';
 import type { Dockerd } from '../../harness/dockerd.ts';
+import { soon } from '../helpers.ts';
 import type { Expectations, Subject } from '../subject.ts';
 import { missingBinaries } from './binaries.ts';
 import { startRegistries } from './real-registries.ts';
@@ -27,9 +28,10 @@ export async function makeDockerSubject(connect: (endpoint: string) => Runtime |
     startRegistries(),
   ]);
   const runtime = await connect(dockerd.endpoint);
+  const { imageStore } = await runtime.info(soon());
   return {
     runtime,
-    expected,
+    expected: { ...expected, containerdImageStore: imageStore === 'containerd' },
     registry: registries.registry,
     privateRegistry: registries.privateRegistry,
     containers: toContainers(dockerd),
