@@ -11,10 +11,10 @@ import { sleep } from '../../core/sleep.ts';
 import { createPullTracker, type PullTracker } from './pull-tracker.ts';
 import { readBlob } from './target-resolver.ts';
 
-const fastestPollMs = 250;
+const fastestPollMs = 500;
 const slowestPollMs = 1000;
-/** A burst of events leads to no more than ten looks a second. */
-const shortestPauseMs = 100;
+/** A burst of events leads to no more than four looks a second: each costs CPU that unpacking could use. */
+const shortestPauseMs = 250;
 const maxPendingKeys = 64;
 /** Asking for an active snapshot's size walks its files: only when nothing else moved for this long, and no oftener. */
 const usageAfterMs = 10_000;
