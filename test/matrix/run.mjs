@@ -37,7 +37,7 @@ for (const [signal, code] of [
 }
 
 async function main(args) {
-  const { values, positionals } = parseArgs({ args, options: { agent: { type: 'boolean' } }, allowPositionals: true });
+  const { values, positionals } = parseOptions(args);
   const unknown = positionals.filter((name) => !versions.some((version) => version.name === name));
   if (unknown.length > 0) {
     console.error(`No such version: ${unknown.join(' ')}. There are: ${versions.map(({ name }) => name).join(' ')}`);
@@ -67,6 +67,15 @@ async function main(args) {
   printTable(rows);
   const failed = rows.some(({ ok, refusal }) => (refusal === undefined ? !ok : positionals.length > 0));
   return failed || rows.every(({ refusal }) => refusal !== undefined) ? 1 : 0;
+}
+
+function parseOptions(args) {
+  try {
+    return parseArgs({ args, options: { agent: { type: 'boolean' } }, allowPositionals: true });
+  } catch (error) {
+    console.error(error.message);
+    process.exit(2);
+  }
 }
 
 async function runOne(wanted, folder, suites, withAgent) {
@@ -130,7 +139,7 @@ function printTable(rows) {
   const table = [['runtime', 'version', '', 'passed', 'failed', 'skipped', 'seconds', 'from'], ...cells];
   const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
   console.log('\n=== summary');
-  for (const row of table) {
+  for (const row of cells.length === 0 ? [] : table) {
     const padded = row.map((cell, column) =>
       /^[\d.]+$/.test(cell) && column > 2 ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),
     );

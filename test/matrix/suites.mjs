@@ -44,7 +44,7 @@ export function openSuites(folder, say) {
     await writeFile(configuration, toConfiguration(aptFolder));
     const refusal = await apt('apt-get', ['-q', 'update']).then(
       () => undefined,
-      (error) => lastLine(error.stderr || error.message),
+      (error) => firstError(error.stderr || error.message),
     );
     return {
       /** Why not every list is there; undefined when all are. */
@@ -125,7 +125,7 @@ function toSource(uri, suites, architecture, signedBy) {
   return `Types: deb\nURIs: ${uri}\nSuites: ${suites.join(' ')}\nComponents: main\nArchitectures: ${architecture}\n${signature}`;
 }
 
-/** The rest, such as proxies, is the machine's. */
+/** The rest, such as proxies, is the machine's. A list that cannot be had is an error, not a warning as by default. */
 function toConfiguration(folder) {
   const hooks = ['APT::Update::Pre-Invoke', 'APT::Update::Post-Invoke', 'APT::Update::Post-Invoke-Success'];
   return `${hooks.map((hook) => `#clear ${hook};\n`).join('')}
@@ -136,14 +136,14 @@ Dir::State::status "/dev/null";
 Dir::Cache "${folder}/cache";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-APT::Get::List-Cleanup "true";
+APT::Update::Error-Mode "any";
 `;
 }
 
 async function newestOf(apt, name) {
   const [newest] = await apt.versions(name);
   if (newest === undefined)
-    throw new Error(`no ${name} in the machine's own suite: ${apt.refusal ?? 'its lists are empty'}`);
+    throw new Error(`no ${name} in the machine's own suite; apt-get update: ${apt.refusal ?? 'ok'}`);
   return newest.version;
 }
 
@@ -151,6 +151,8 @@ async function output(command, args, options = {}) {
   return (await runFile(command, args, { maxBuffer: 64 * 1024 * 1024, ...options })).stdout.trim();
 }
 
-function lastLine(text) {
-  return text.trim().split('\n').at(-1) ?? '';
+/** apt's last line only says that something failed. */
+function firstError(text) {
+  const lines = text.trim().split('\n');
+  return lines.find((line) => line.startsWith('E:')) ?? lines.at(-1);
 }
