@@ -59,9 +59,9 @@ export async function makeAgentFiles(folder: Folder, name: string, runtime: Benc
   await setConfiguration('imageSets: []\n');
   await setLabels({ node: 'bench' });
   const args = [
-    ...['--config', join(path, 'config.yaml'), '--labels-file', join(path, 'labels')],
-    ...['--runtime', runtime.kind, '--endpoint', runtime.endpoint, '--state-dir', join(path, 'state')],
-  ];
+    ['--config', join(path, 'config.yaml'), '--labels-file', join(path, 'labels')],
+    ['--runtime', runtime.kind, '--endpoint', runtime.endpoint, '--state-dir', join(path, 'state')],
+  ].flat();
   return { setConfiguration, setLabels, args, folder };
 }
 
