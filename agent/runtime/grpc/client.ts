@@ -4,8 +4,8 @@
  */
 
 import type { Client, Metadata, ServiceError } from '@grpc/grpc-js';
-import type { MessageTypeDefinition, MethodDefinition, PackageDefinition } from '@grpc/proto-loader';
 import { Failure } from '../../core/failure.ts';
+import { type Codec, createCodec } from './codec.ts';
 import type { GrpcMethod, NamespaceDescriptor } from './descriptor.ts';
 import { toFailure } from './status.ts';
 
@@ -44,7 +44,6 @@ const maxReceiveBytes = 256 * 1024 * 1024;
 
 interface Connection {
   readonly client: Client;
-  readonly definitions: PackageDefinition;
   readonly metadata: (headers: Readonly<Record<string, string>>) => Metadata;
 }
 
@@ -57,12 +56,13 @@ export function createGrpcClient(
   descriptor: NamespaceDescriptor,
   headers: Readonly<Record<string, string>> = {},
 ): GrpcClient {
+  const codec = createCodec(descriptor);
   let connection: Promise<Connection> | undefined;
   let opened: Connection | undefined;
   let closed = false;
 
   async function open(): Promise<Connection> {
-    connection ??= connect(endpoint, descriptor);
+    connection ??= connect(endpoint);
     opened = await connection;
     if (closed) opened.client.close();
     return opened;
@@ -71,23 +71,26 @@ export function createGrpcClient(
   async function prepare(method: GrpcMethod<object, object>, signal: AbortSignal, options: CallOptions) {
     signal.throwIfAborted();
     if (closed) throw new Failure('runtime', 'the connection to the runtime is closed', { detail: 'unavailable' });
-    const { client, definitions, metadata } = await open();
+    const { client, metadata } = await open();
     signal.throwIfAborted();
     return {
       client,
-      definition: methodOf(definitions, method),
-      deserialize: deserializerOf(definitions, method),
+      call: toCall(codec, method),
       metadata: metadata({ ...headers, ...options.headers }),
     };
   }
 
   return {
     async unary(method, request, signal, options = {}) {
-      const { client, definition, deserialize, metadata } = await prepare(method, signal, options);
+      const {
+        client,
+        call: { path, serialize, deserialize },
+        metadata,
+      } = await prepare(method, signal, options);
       return await new Promise((resolve, reject) => {
         const call = client.makeUnaryRequest(
-          definition.path,
-          definition.requestSerialize,
+          path,
+          serialize,
           deserialize,
           request,
           metadata,
@@ -107,15 +110,12 @@ export function createGrpcClient(
     },
 
     async *stream(method, request, signal, options = {}) {
-      const { client, definition, deserialize, metadata } = await prepare(method, signal, options);
-      const call = client.makeServerStreamRequest(
-        definition.path,
-        definition.requestSerialize,
-        deserialize,
-        request,
+      const {
+        client,
+        call: { path, serialize, deserialize },
         metadata,
-        deadlineOf(options),
-      );
+      } = await prepare(method, signal, options);
+      const call = client.makeServerStreamRequest(path, serialize, deserialize, request, metadata, deadlineOf(options));
       const cancel = (): void => call.cancel();
       signal.addEventListener('abort', cancel, { once: true });
       try {
@@ -133,7 +133,7 @@ export function createGrpcClient(
     },
 
     decode(type, bytes) {
-      return opened === undefined ? undefined : messageOf(opened.definitions, type)?.deserialize(bytes);
+      return codec.has(type) ? codec.decode(type, bytes) : undefined;
     },
 
     close() {
@@ -143,14 +143,8 @@ export function createGrpcClient(
   };
 }
 
-async function connect(endpoint: string, descriptor: NamespaceDescriptor): Promise<Connection> {
+async function connect(endpoint: string): Promise<Connection> {
   const grpc = await import('./library.ts');
-  const definitions = grpc.fromJSON(descriptor as Parameters<typeof grpc.fromJSON>[0], {
-    longs: String,
-    defaults: true,
-    arrays: true,
-    objects: true,
-  });
   const client = new grpc.Client(endpoint, grpc.credentials.createInsecure(), {
     'grpc.max_receive_message_length': maxReceiveBytes,
     // The socket is local: look again soon after the runtime came back.
@@ -161,7 +155,6 @@ async function connect(endpoint: string, descriptor: NamespaceDescriptor): Promi
   });
   return {
     client,
-    definitions,
     metadata: (headers) => {
       const metadata = new grpc.Metadata();
       for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
@@ -174,26 +167,11 @@ function deadlineOf({ deadlineMs = defaultDeadlineMs }: CallOptions): { deadline
   return deadlineMs === 'none' ? {} : { deadline: Date.now() + deadlineMs };
 }
 
-function methodOf(
-  definitions: PackageDefinition,
-  method: GrpcMethod<object, object>,
-): MethodDefinition<object, object> {
-  const service = definitions[method.service];
-  if (service === undefined || 'format' in service) throw new TypeError(`${method.service} is not described`);
-  const definition = (service as Record<string, MethodDefinition<object, object>>)[method.name];
-  if (definition === undefined) throw new TypeError(`${method.service}/${method.name} is not described`);
-  return definition;
-}
-
-function deserializerOf(definitions: PackageDefinition, method: GrpcMethod<object, object>): (bytes: Buffer) => object {
-  if (method.decodeAs === undefined) return methodOf(definitions, method).responseDeserialize;
-  const definition = messageOf(definitions, method.decodeAs);
-  if (definition === undefined) throw new TypeError(`${method.decodeAs} is not described`);
-  return definition.deserialize;
-}
-
-function messageOf(definitions: PackageDefinition, type: string): MessageTypeDefinition<object, object> | undefined {
-  const definition = definitions[type];
-  if (definition === undefined || !('deserialize' in definition)) return undefined;
-  return definition as MessageTypeDefinition<object, object>;
+function toCall(codec: Codec, { service, name, decodeAs }: GrpcMethod<object, object>) {
+  const { request, response } = codec.method(service, name);
+  return {
+    path: `/${service}/${name}`,
+    serialize: (value: object) => codec.encode(request, value),
+    deserialize: (bytes: Buffer) => codec.decode(decodeAs ?? response, bytes),
+  };
 }

@@ -1,4 +1,4 @@
-/** Short forms for protobufjs JSON descriptors: each service file lists only the messages and fields that we use. */
+/** Short forms for descriptors in protobufjs's JSON format: each service file lists only the messages and fields that we use. */
 
 export interface FieldDescriptor {
   readonly type: string;
@@ -24,8 +24,7 @@ export interface NamespaceDescriptor {
 export type DescriptorNode =
   | NamespaceDescriptor
   | MessageDescriptor
-  | { readonly methods: Readonly<Record<string, MethodDescriptor>> }
-  | { readonly values: Readonly<Record<string, number>> };
+  | { readonly methods: Readonly<Record<string, MethodDescriptor>> };
 
 export function field(id: number, type = 'string'): FieldDescriptor {
   return { type, id };
@@ -90,7 +89,7 @@ export function grpcMethod<Request extends object, Response extends object>(
   return { service, name, decodeAs };
 }
 
-/** google.protobuf.Timestamp with `longs: String`. */
+/** google.protobuf.Timestamp as the codec decodes it. */
 export interface Timestamp {
   readonly seconds: string;
   readonly nanos: number;

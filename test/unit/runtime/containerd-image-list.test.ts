@@ -19,7 +19,7 @@ const [config, manifest, base, top, otherManifest] = ['a', 'b', 'd', 'e', 'f'].m
 const record = (name: string, digest: string, labels: Record<string, string> = {}): ImageRecord => ({
   name,
   labels,
-  target: { media_type: '', digest, size: '1' },
+  target: { digest },
 });
 
 /** As the CRI stores an image that was pulled by tag: tag, digest, and the config digest. */
