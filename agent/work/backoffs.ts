@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { backoffMs, vanishedBackoffMs } from '../core/backoff.ts';
 import type { Credential } from '../core/credentials.ts';
+import type { DesiredImage } from '../core/desired-images.ts';
 import { Failure } from '../core/failure.ts';
 import type { Backoff } from '../core/pull-planner.ts';
 
@@ -61,11 +62,16 @@ export class Backoffs {
   }
 
   /** Ends the wait of references that were refused with other credentials than they have now. True: there were some. */
-  async endForNewCredentials(credentialsOf: (reference: string) => Promise<readonly Credential[]>): Promise<boolean> {
+  async endForNewCredentials(
+    images: readonly DesiredImage[],
+    credentialsOf: (image: DesiredImage) => Promise<readonly Credential[]>,
+  ): Promise<boolean> {
     let ended = false;
-    for (const [reference, { failure, credentials }] of this.#attempts) {
-      if (failure.code !== 'auth') continue;
-      if (fingerprint(await credentialsOf(reference)) === credentials) continue;
+    for (const image of images) {
+      const { reference } = image;
+      const attempts = this.#attempts.get(reference);
+      if (attempts?.failure.code !== 'auth') continue;
+      if (fingerprint(await credentialsOf(image)) === attempts.credentials) continue;
       this.#attempts.delete(reference);
       ended = true;
     }

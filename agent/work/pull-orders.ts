@@ -1,6 +1,6 @@
 import type { PrefetchSettings } from '../core/configuration.ts';
 import type { DesiredImage } from '../core/desired-images.ts';
-import type { PlannedPull, PullPlan } from '../core/pull-plan.ts';
+import type { PullPlan } from '../core/pull-plan.ts';
 import type { RuntimeCapabilities } from '../runtime/runtime.ts';
 import type { PullOrder } from './pulls.ts';
 
@@ -8,11 +8,11 @@ import type { PullOrder } from './pulls.ts';
 export function nextPulls(
   plan: PullPlan,
   desired: readonly DesiredImage[],
-): { readonly image: DesiredImage; readonly planned: PlannedPull }[] {
+): { readonly image: DesiredImage; readonly missingBytes: number | undefined }[] {
   const byReference = new Map(desired.map((image) => [image.reference, image]));
-  return plan.pulls.flatMap((planned) => {
-    const image = byReference.get(planned.reference);
-    return planned.state === 'next' && image !== undefined ? [{ image, planned }] : [];
+  return plan.pulls.flatMap(({ reference, state, downloadBytes }) => {
+    const image = byReference.get(reference);
+    return state === 'next' && image !== undefined ? [{ image, missingBytes: downloadBytes }] : [];
   });
 }
 

@@ -14,6 +14,7 @@ import { type Observation, observe } from './observation.ts';
 import { PartialPulls } from './partial-pulls.ts';
 import { Presence } from './presence.ts';
 import { nextPulls, toLimits } from './pull-orders.ts';
+import { abortUndesired } from './undesired-pulls.ts';
 import { type PullOrder, type PullOutcome, Pulls } from './pulls.ts';
 import type { Inputs, ReconcilerParts } from './reconciler-parts.ts';
 import { Rounds } from './rounds.ts';
@@ -36,6 +37,9 @@ export class Reconciler {
   /** Ends a look whose inputs changed while it was waiting for the runtime. */
   #outdated = new AbortController();
   #lastDecision: PullDecision | undefined;
+  /** Of the runtime that is connected. */
+  #lastObservation: Observation | undefined;
+  readonly #stopped = new AbortController();
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -75,6 +79,7 @@ export class Reconciler {
 
   setRuntime(connected: Connected | undefined, lostBy?: Failure): void {
     this.#connected = connected;
+    this.#lastObservation = undefined;
     this.#partials.forget();
     if (lostBy !== undefined) this.#rounds.fail(lostBy);
     this.#lookAgain();
@@ -83,9 +88,8 @@ export class Reconciler {
   /** Tries everything now, whatever waits for a backoff, and tells what happens until nothing more can be pulled. */
   pullRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome> {
     this.#backoffs.endAll();
-    const round = this.#rounds.follow(onEvent, signal);
     this.#parts.trigger.fire();
-    return round;
+    return this.#rounds.follow(onEvent, signal);
   }
 
   /** Plans without carrying anything out: asks the registry what the plan depends on, and plans again with the answers. */
@@ -111,6 +115,7 @@ export class Reconciler {
     try {
       const observation = await this.#observe(inputs, AbortSignal.any([signal, outdated.signal]));
       outdated.signal.throwIfAborted();
+      this.#lastObservation = observation;
       this.#noteLost(observation);
       const decision = this.#decide(inputs, observation);
       this.#lastDecision = decision;
@@ -137,12 +142,13 @@ export class Reconciler {
   }
 
   async checkCredentials(): Promise<void> {
-    if (await this.#backoffs.endForNewCredentials((reference) => this.#credentialsOf(reference)))
-      this.#parts.trigger.fire();
+    const { credentialsOf, trigger } = this.#parts;
+    if (await this.#backoffs.endForNewCredentials(this.#desired.images, credentialsOf)) trigger.fire();
   }
 
   /** Aborts every pull and resolves when the last has stopped. */
   async stop(): Promise<void> {
+    this.#stopped.abort();
     this.#pulls.abort(() => true, 'the agent stops');
     await this.#pulls.settled();
   }
@@ -157,16 +163,20 @@ export class Reconciler {
   #onDesiredChange(): void {
     if (this.#configuration === undefined || this.#labels === undefined) return;
     this.#desired = toDesired(this.#configuration.imageSets, this.#labels);
-    const { enabled, dryRun } = this.#configuration.prefetch;
     const { isAllowed } = this.#parts.toPolicy(this.#configuration, this.#labels);
-    const wanted = new Set(this.#desired.images.map(({ reference }) => reference));
-    if (!enabled || dryRun)
-      this.#pulls.abort(() => true, enabled ? 'prefetch.dryRun is true' : 'prefetch.enabled is false');
-    this.#pulls.abort((reference) => !wanted.has(reference), 'no longer desired');
-    this.#pulls.abort((reference) => !isAllowed(reference), 'not allowed any more');
+    const wanted = abortUndesired(this.#pulls, this.#desired, this.#configuration.prefetch, isAllowed);
     this.#backoffs.retain(wanted);
     this.#manifests.retain(wanted);
+    this.#askAhead();
     this.#lookAgain();
+  }
+
+  /** A look at a full node takes a while: what it will ask of the registry is asked now, as far as the last one tells. */
+  #askAhead(): void {
+    const inputs = this.#inputs();
+    if (inputs === undefined || this.#lastObservation === undefined) return;
+    const { lookUps } = this.#decide(inputs, this.#lastObservation);
+    this.#manifests.readManifests(lookUps.manifests, this.#stopped.signal);
   }
 
   #lookAgain(): void {
@@ -197,10 +207,8 @@ export class Reconciler {
   }
 
   #noteLost(observation: Observation): void {
-    const lost = this.#presence.update(this.#desired, observation.wholeNames);
-    if (lost.length === 0) return;
-    this.#parts.recorder.imagesLost(lost.length);
-    for (const reference of lost) {
+    for (const reference of this.#presence.update(this.#desired, observation.wholeNames)) {
+      this.#parts.recorder.imagesLost(1);
       this.#backoffs.vanished(reference);
       this.#parts.log.warn({ image: reference }, 'a desired image vanished without us');
     }
@@ -212,21 +220,13 @@ export class Reconciler {
     const now = Date.now();
     this.#queuedAt = new Map(plan.pulls.map(({ reference }) => [reference, this.#queuedAt.get(reference) ?? now]));
     if (configuration.prefetch.dryRun || signal.aborted) return;
-    for (const { image, planned } of nextPulls(plan, this.#desired.images)) {
-      this.#pulls.start({
-        image,
-        runtime: connected.runtime,
-        manifest: this.#manifests.manifestOf(image.reference),
-        missingBytes: planned.downloadBytes,
-        queuedAt: this.#queuedAt.get(image.reference) ?? now,
-        ...toLimits(connected.info.capabilities, configuration.prefetch),
-      });
+    const limits = toLimits(connected.info.capabilities, configuration.prefetch);
+    for (const { image, missingBytes } of nextPulls(plan, this.#desired.images)) {
+      const { reference } = image;
+      const manifest = this.#manifests.manifestOf(reference);
+      const queuedAt = this.#queuedAt.get(reference) ?? now;
+      this.#pulls.start({ image, runtime: connected.runtime, manifest, missingBytes, queuedAt, ...limits });
     }
-  }
-
-  #credentialsOf(reference: string): Promise<readonly Credential[]> {
-    const image = this.#desired.images.find((candidate) => candidate.reference === reference);
-    return image === undefined ? Promise.resolve([]) : this.#parts.credentialsOf(image);
   }
 
   #onSettled({ image, manifest, runtime }: PullOrder, outcome: PullOutcome): void {

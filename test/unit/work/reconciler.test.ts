@@ -58,6 +58,33 @@ test('a node holds the images that its labels ask for', async () => {
 });
 
 describe('changes', () => {
+  test('the registry is asked at once about what a change brings, also while the runtime is slow to list what is here', async () => {
+    node.reconciler.setLabels({});
+    want([a]);
+    await pass();
+    node.asked.length = 0;
+    node.runtime.hanging.add('listImages');
+    want([a, b]);
+    await pass(10);
+    expect(node.asked).toEqual([b]);
+    node.runtime.hanging.clear();
+    want([a, b], { priority: 1 });
+    await pass();
+    expect(await held()).toEqual([a, b]);
+  });
+
+  test('the registry is not asked ahead about what must not be pulled', async () => {
+    node.reconciler.setLabels({});
+    want([a]);
+    await pass();
+    node.asked.length = 0;
+    node.runtime.hanging.add('listImages');
+    want([b], {}, { allow: ['reg.example/a*'] });
+    want([b], {}, { enabled: false });
+    await pass(10);
+    expect(node.asked).toEqual([]);
+  });
+
   test('a pull that is no longer desired is aborted at once, also when the runtime does not answer, and its lease is let go', async () => {
     node.reconciler.setLabels({});
     node.runtime.holdPull(a, 100);
