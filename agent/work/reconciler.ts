@@ -1,5 +1,4 @@
 import type { Configuration } from '../core/configuration.ts';
-import type { Credential } from '../core/credentials.ts';
 import { type Desired, toDesired } from '../core/desired-images.ts';
 import { Failure, isRuntimeUnavailable } from '../core/failure.ts';
 import type { Labels } from '../core/label-selector.ts';
