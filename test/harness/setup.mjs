@@ -4,7 +4,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installPackages } from './debian.mjs';
@@ -60,6 +60,9 @@ async function installNodeModules() {
   const lockFile = join(repository, 'package-lock.json');
   const installed = join(repository, 'node_modules/.package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lockFile).mtimeMs) return;
+  // `npm ci` empties what a link leads to, which is somebody else's.
+  const modules = lstatSync(join(repository, 'node_modules'), { throwIfNoEntry: false });
+  if (modules?.isSymbolicLink()) throw new Error('node_modules is a symbolic link to older packages: remove the link');
   console.log('Set-up: npm ci');
   const code = await run('npm', ['ci', '--include=dev']);
   if (code !== 0) throw new Error(`npm ci failed with exit code ${code}`);
