@@ -45,8 +45,9 @@ export interface Agent {
 
 /** Where events tell of changes, looking by the clock is only a safety net; a look costs the runtime some 70 ms of CPU. */
 const lookIntervalMs = { withEvents: 300_000, withoutEvents: 30_000 };
-/** Events come in swarms: a pull alone makes several. */
+/** Events come in swarms: a pull makes several, a garbage collection hundreds, and each look lists everything. */
 const eventDelayMs = 200;
+const eventGapMs = 2_000;
 /** The loop comes around every 30 s, but a look may wait for a slow runtime. */
 const stuckAfterMs = 300_000;
 /** A round asked for right after the start waits this long for the runtime and the configuration. */
@@ -99,7 +100,7 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
       useRuntime(undefined, failure);
     },
     onEvent: ({ kind }) => {
-      if (kind === 'image') trigger.fire(eventDelayMs);
+      if (kind === 'image') trigger.fireSparsely(eventDelayMs, eventGapMs);
     },
     recorder: metrics,
     log,

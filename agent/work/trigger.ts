@@ -2,6 +2,7 @@
 export class Trigger {
   #dueAt: number | undefined;
   #wake: (() => void) | undefined;
+  #swarmDueAt = Number.NEGATIVE_INFINITY;
 
   /** Asks for a look no later than in `delayMs`; hints that come close together share one look. */
   fire(delayMs = 0): void {
@@ -9,6 +10,14 @@ export class Trigger {
     if (this.#dueAt !== undefined && this.#dueAt <= dueAt) return;
     this.#dueAt = dueAt;
     this.#wake?.();
+  }
+
+  /** As `fire`, for hints that come in swarms: they cause no more than one look in `gapMs`. */
+  fireSparsely(delayMs: number, gapMs: number): void {
+    const now = Date.now();
+    if (this.#swarmDueAt <= now) this.#swarmDueAt = Math.max(now + delayMs, this.#swarmDueAt + gapMs);
+    // Also when it is set already: another hint may have used it up in the meantime.
+    this.fire(this.#swarmDueAt - now);
   }
 
   /**

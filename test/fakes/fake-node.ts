@@ -60,7 +60,7 @@ export class FakeNode {
       isSocketDead: async () => this.socketDead,
       onUp: (connected) => this.reconciler.setRuntime(connected),
       onDown: (failure) => this.reconciler.setRuntime(undefined, failure),
-      onEvent: () => this.trigger.fire(200),
+      onEvent: () => this.trigger.fireSparsely(200, 2_000),
       recorder: this.recorder,
       log: silentLogger,
     });

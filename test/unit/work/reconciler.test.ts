@@ -216,7 +216,7 @@ test('an image that vanishes is noticed by event, counted and pulled again; when
   expect(await held()).toEqual([a]);
   expect(node.recorder.lost).toBe(1);
   node.runtime.vanish(a);
-  await pass(1_000);
+  await pass(3_000);
   expect(await held()).toEqual([]);
   expect(node.recorder.waiting.get('backoff')).toBe(1);
   await pass(20_000);
