@@ -11,7 +11,13 @@ export async function run(settings: Settings, context: CommandContext): Promise<
   const log = createLogger(settings.logLevel, context.stdout);
   const createAgent = await context.loadAgent();
   log.info({ version: build.version, revision: build.revision, node: settings.nodeName }, 'starting');
-  await createAgent(settings, { log, metrics: createMetrics(build) }).run(context.signal);
+  const { signal } = context;
+  await createAgent(settings, { log, metrics: createMetrics(build) })
+    .run(signal)
+    .catch((error: unknown) => {
+      // Stopped before it had started: nothing was begun, so nothing is left undone.
+      if (!signal.aborted || error !== signal.reason) throw error;
+    });
   log.info({}, 'stopped');
   return exitCodes.done;
 }

@@ -21,6 +21,19 @@ describe('stevedore run', () => {
     expect(messages).toEqual(['starting', 'stopped']);
   });
 
+  it('exits 0 also when the signal comes while the agent still starts', async () => {
+    const stopping = new AbortController();
+    const agent = {
+      run: (signal: AbortSignal): Promise<void> => {
+        stopping.abort(new Error('stopped by SIGTERM'));
+        return Promise.reject(signal.reason as Error);
+      },
+    };
+    const ran = await runStevedore(['run'], { agent, signal: stopping.signal });
+    expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(ran.stdout).toContain('"stopped"');
+  });
+
   it.each([
     [new Failure('other', 'the state folder is in use', { detail: 'state_folder_in_use' }), 4],
     [new Failure('runtime', 'the socket has no links left', { detail: 'dead_socket' }), 75],
