@@ -1,5 +1,6 @@
-import { chmod, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { constants, type Stats } from 'node:fs';
+import { access, chmod, mkdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { errorMessage, Failure } from '../core/failure.ts';
 
 /** The agent's one folder, held by this process alone until it is closed or the process ends, however it ends. */
@@ -24,7 +25,9 @@ export async function openStateFolder(path: string): Promise<StateFolder> {
   const lockFile = join(path, 'lock');
   let database: InstanceType<typeof DatabaseSync> | undefined;
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolder(path);
+    // SQLite does not say why it cannot open a file.
+    await access(path, constants.W_OK);
     database = new DatabaseSync(lockFile, { timeout: 0 });
     // Nothing is ever written, and a journal file would stay behind after a kill. (SQLite's defensive mode, which Node sets,
     // ignores `OFF`.)
@@ -42,6 +45,30 @@ export async function openStateFolder(path: string): Promise<StateFolder> {
       if (held.isOpen) held.close();
     },
   };
+}
+
+/** Not Node's recursive mkdir: that takes a read-only filesystem for a missing folder, and never returns below /proc (Node 24). */
+async function makeFolder(path: string): Promise<void> {
+  const parent = dirname(path);
+  if (parent !== path && (await statIfThere(parent)) === undefined) await makeFolder(parent);
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST') || (await statIfThere(path))?.isDirectory() !== true) throw error;
+  }
+}
+
+async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 function toStateFolderFailure(cause: unknown, path: string): Failure {

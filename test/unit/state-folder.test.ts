@@ -74,6 +74,11 @@ describe('the state folder', () => {
     expect(await readdir(folder)).toEqual(['lock']);
   });
 
+  it('says soon that no folder can be made where the kernel makes none', async () => {
+    // Node's own recursive mkdir never returns there.
+    await expect(openStateFolder('/proc/stevedore/state')).rejects.toThrow('cannot be used: ENOENT');
+  }, 2_000);
+
   it('says what is wrong with a folder that cannot be used', async () => {
     await writeFile(join(folder, 'file'), '');
     const path = join(folder, 'file', 'state');
