@@ -83,6 +83,16 @@ function withoutQueries(message: string): string {
   return message.replace(/(https?:\/\/[^\s"?\\]+)\?[^\s"\\]*/g, '$1?…');
 }
 
+/** What grpc-js (1.14) says itself, without the inner workings of its load balancer. */
+function inPlainWords(details: string): string {
+  return details
+    .replace(/^No connection established\. Last error: (?:Error: )?(.*?)(?:\. Resolution note: .*)?$/s, '$1')
+    .replace(
+      /^Deadline exceeded after ([\d.]+)s\b.*$/s,
+      (_, seconds: string) => `the runtime gave no answer within ${Math.round(Number(seconds))} s`,
+    );
+}
+
 interface StatusLike {
   readonly code: number;
   readonly details: string;
@@ -103,7 +113,7 @@ function isStatus(error: unknown): error is StatusLike {
 export function toFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
   if (!isStatus(error)) return Failure.from(error, 'runtime');
-  const message = withoutQueries(error.details);
+  const message = withoutQueries(inPlainWords(error.details));
   const text = withoutNames(error.details).toLowerCase();
   // The kept cause is the status alone: a ServiceError drags the whole call's metadata along.
   const cause = { code: error.code, details: message };

@@ -236,6 +236,21 @@ describe('a gRPC error', () => {
     expect(failure.message).toContain('https://s3.example.com/blob?…');
   });
 
+  it.each([
+    [
+      grpcCode.unavailable,
+      'No connection established. Last error: Error: connect ENOENT /run/x.sock. Resolution note: ',
+      "nobody answers on the runtime's socket: connect ENOENT /run/x.sock",
+    ],
+    [
+      grpcCode.deadlineExceeded,
+      'Deadline exceeded after 10.002s,name resolution: 0.005s,metadata filters: 0.003s,Waiting for LB pick',
+      'the runtime gave no answer within 10 s',
+    ],
+  ])('tells what the gRPC library saw in plain words: (%i) %s', (code, details, message) => {
+    expect(toFailure({ code, details }).message).toBe(message);
+  });
+
   it('passes on what is a Failure already', () => {
     const failure = toFailure({ code: unknown, details: 'x' });
     expect(toFailure(failure)).toBe(failure);
