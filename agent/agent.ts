@@ -16,7 +16,7 @@ import type { PullRoundEvent, RoundOutcome } from './core/pull-round.ts';
 import { createHealth } from './ops/health.ts';
 import { createHttpServer } from './ops/http-server.ts';
 import type { Metrics } from './ops/metrics.ts';
-import { createOciRegistry } from './registry/oci-registry.ts';
+import { createLazyRegistry } from './registry/lazy-registry.ts';
 import { connectRuntime, instrumentRuntime, socketIsDead } from './runtime/connect.ts';
 import { detectRuntime } from './runtime/detection.ts';
 import { createFilesystemReader } from './runtime/disk.ts';
@@ -66,10 +66,13 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
     onLabels: (labels) => reconciler.setLabels(labels),
     onProblem: (problem) => health.report('configuration', problem),
   });
-  const registry = createOciRegistry({
-    registries: () => inputs.configuration?.registries ?? [],
-    platform: toPlatform(process.platform, process.arch),
-    log,
+  const registry = createLazyRegistry(async () => {
+    const { createOciRegistry } = await import('./registry/oci-registry.ts');
+    return createOciRegistry({
+      registries: () => inputs.configuration?.registries ?? [],
+      platform: toPlatform(process.platform, process.arch),
+      log,
+    });
   });
   const reconciler = new Reconciler({
     registry,
