@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { parseConfiguration } from '../config/load.ts';
+import { loadConfigurationFile } from '../config/file-source.ts';
+import { type ParsedConfiguration, parseConfiguration } from '../config/load.ts';
 import { errorMessage, Failure } from '../core/failure.ts';
 import { formatMistakes } from '../core/mistake.ts';
 import type { CommandContext } from './context.ts';
@@ -9,7 +9,7 @@ import { exitCodes } from './exit-codes.ts';
 /** `stevedore check FILE`: the list of mistakes is the result, so it goes to standard output. */
 export async function check(file: string, json: boolean, context: CommandContext): Promise<number> {
   const source = file === '-' ? '(standard input)' : file;
-  const parsed = parseConfiguration(await readText(file, context), source);
+  const parsed = await parse(file, source, context);
   if (json) {
     const mistakes = parsed.ok ? [] : parsed.mistakes;
     context.stdout.write(
@@ -25,12 +25,13 @@ export async function check(file: string, json: boolean, context: CommandContext
   return parsed.ok ? exitCodes.done : exitCodes.failed;
 }
 
-async function readText(file: string, { stdin, signal }: CommandContext): Promise<string> {
+async function parse(file: string, source: string, { stdin, signal }: CommandContext): Promise<ParsedConfiguration> {
+  if (file !== '-') return loadConfigurationFile(file);
   try {
-    return file === '-' ? await text(stdin) : await readFile(file, { encoding: 'utf8', signal });
+    return parseConfiguration(await text(stdin), source);
   } catch (error) {
     signal.throwIfAborted();
-    throw new Failure('other', `cannot read ${file}: ${errorMessage(error)}`, { cause: error });
+    throw new Failure('other', `cannot read standard input: ${errorMessage(error)}`, { cause: error });
   }
 }
 

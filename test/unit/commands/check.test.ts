@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeStateFolder, runStevedore } from './command-line.ts';
 
@@ -65,11 +65,16 @@ describe('stevedore check', () => {
     expect((await runStevedore(['check', '-'], { stdin: bad })).stdout).toMatch(/^\(standard input\):3: /);
   });
 
-  it('says on standard error what it cannot read', async () => {
+  it('takes a file that cannot be read for one mistake, in the words of the other commands', async () => {
     expect(await runStevedore(['check', file])).toMatchObject({
       exitCode: 1,
-      stdout: '',
-      stderr: expect.stringMatching(new RegExp(`^stevedore: cannot read ${file}: ENOENT`)) as string,
+      stdout: `${file}: the file does not exist\n`,
+      stderr: '',
+    });
+    const { stdout } = await runStevedore(['check', '--json', dirname(file)]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      outcome: 'error',
+      mistakes: [{ rule: 'the file cannot be used: it is a folder' }],
     });
   });
 });
