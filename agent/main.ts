@@ -1,6 +1,7 @@
 /** The command line's root: the only place with exit codes and signal handlers. */
 
 import { constants } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { runCommandLine } from './commands/program.ts';
 
 /** Orchestrators kill after their grace period; ours is 5 s, and leaving by ourselves is the last chance to say why. */
@@ -40,7 +41,7 @@ if (process.channel !== undefined) {
   process.channel.unref();
 }
 
-// `stevedore plan | head`: who reads has seen enough.
+// `stevedore plan | head`: who reads has seen enough. Whatever else keeps output from being written is a failure.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 }
@@ -53,6 +54,8 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   signal: interruption.signal,
   loadAgent: async () => (await import('./agent.ts')).createAgent,
 });
+// A write that failed says so only in the next turn of the event loop.
+await setImmediate();
 // An interrupted agent has done its duty; an interrupted one-shot command has not, and says so as a shell expects it.
 const undone = interruptedBy !== undefined && exitCode !== 0;
 process.exit(undone ? 128 + constants.signals[interruptedBy ?? 'SIGTERM'] : exitCode);

@@ -145,6 +145,15 @@ describe('stevedore', () => {
     expect(await piped.ended).toMatchObject({ code: 0, stderr: '' });
   });
 
+  it('does not claim success when its output could not be written', async () => {
+    const full = start(
+      ['sh', '-c', '"$0" "$@" > /dev/full', process.execPath, main, 'check', '-'],
+      {},
+      'imageSets: []\n',
+    );
+    expect(await full.ended).toMatchObject({ code: 1 });
+  });
+
   it('says in one line what a one-shot command lacks', async () => {
     const options = await waitingAgentOptions();
     for (const command of ['plan', 'pull']) {
