@@ -41,6 +41,8 @@ export class ManifestBook {
   readonly #entries = new Map<string, Entry>();
   readonly #digests = new Map<string, RemoteDigest>();
   readonly #asking = new Map<string, Promise<void>>();
+  /** Ends the questions that were asked under an earlier configuration. */
+  #outdated = new AbortController();
 
   constructor(parts: ManifestBookParts) {
     this.#parts = parts;
@@ -92,7 +94,11 @@ export class ManifestBook {
     this.#entries.delete(reference);
   }
 
+  /** Other settings may give other answers: what was asked with the old ones is not waited for. */
   forgetAll(): void {
+    this.#outdated.abort();
+    this.#outdated = new AbortController();
+    this.#asking.clear();
     this.#entries.clear();
     this.#digests.clear();
   }
@@ -131,6 +137,7 @@ export class ManifestBook {
   #ask(key: string, question: () => Promise<void>): void {
     if (this.#asking.has(key)) return;
     const asking = question().finally(() => {
+      if (this.#asking.get(key) !== asking) return;
       this.#asking.delete(key);
       this.#parts.onAnswer();
     });
@@ -139,12 +146,16 @@ export class ManifestBook {
 
   async #readManifest(image: DesiredImage, signal: AbortSignal): Promise<void> {
     const { reference } = image;
+    const outdated = this.#outdated.signal;
+    const either = AbortSignal.any([signal, outdated]);
     let knowledge: ManifestKnowledge;
     try {
       const credentials = await this.#parts.credentialsOf(image);
-      const manifest = await this.#parts.registry.readManifest(parseReference(reference), credentials, signal);
+      const manifest = await this.#parts.registry.readManifest(parseReference(reference), credentials, either);
+      either.throwIfAborted();
       knowledge = { kind: 'known', manifest };
     } catch (error) {
+      if (outdated.aborted) return;
       if (signal.aborted) {
         // Nobody waits for this answer any more; whoever wants one asks again.
         this.#entries.delete(reference);
@@ -161,13 +172,15 @@ export class ManifestBook {
     const { reference, refreshEveryMs } = image;
     if (refreshEveryMs === undefined) return;
     const before = this.#digests.get(reference)?.digest;
+    const either = AbortSignal.any([signal, this.#outdated.signal]);
     try {
       const credentials = await this.#parts.credentialsOf(image);
-      const digest = await this.#parts.registry.resolveDigest(parseReference(reference), credentials, signal);
+      const digest = await this.#parts.registry.resolveDigest(parseReference(reference), credentials, either);
+      either.throwIfAborted();
       this.#remember(image, digest, refreshEveryMs);
       if (before !== undefined && before !== digest) this.#entries.delete(reference);
     } catch (error) {
-      if (signal.aborted) return;
+      if (either.aborted) return;
       const failure = Failure.from(error);
       this.#parts.log.warn({ image: reference, code: failure.code, error: failure.message }, 'tag not checked');
       this.#remember(image, before, Math.min(refreshEveryMs, Math.max(failedCheckMs, failure.retryAfterMs ?? 0)));
