@@ -17,8 +17,8 @@ const concurrencies = [1, 2, 3, 4, 8];
 const nearBest = 1.08;
 const runTimeoutMs = 300_000;
 /** Of the daemon's CPU time; on a machine that does nothing else it is some 3 %, for what the kernel writes to disk. */
-const disturbedShare = 0.1;
-const mostAttempts = 3;
+const disturbedShare = 0.3;
+const mostAttempts = 2;
 
 const exec = promisify(execFile);
 
