@@ -17,6 +17,7 @@ import { abortUndesired } from './undesired-pulls.ts';
 import { type PullOrder, type PullOutcome, Pulls } from './pulls.ts';
 import type { Inputs, ReconcilerParts } from './reconciler-parts.ts';
 import { Rounds } from './rounds.ts';
+import { isRuntimeGone } from './runtime-presence.ts';
 
 /** Looks at the whole state, plans, and carries the plan out. Every round starts from what is there, not from what was said. */
 export class Reconciler {
@@ -134,7 +135,7 @@ export class Reconciler {
     } catch (error) {
       if (signal.aborted || outdated.signal.aborted) return { done: false, wakeAt: undefined };
       const failure = Failure.from(error);
-      if (isRuntimeUnavailable(failure)) this.#parts.onRuntimeLost(runtime, failure);
+      if (await isRuntimeGone(failure, runtime, signal)) this.#parts.onRuntimeLost(runtime, failure);
       else this.#parts.log.error({ code: failure.code, error: failure.message }, 'look failed');
       return { done: false, wakeAt: Date.now() + 10_000 };
     }
