@@ -18,7 +18,7 @@ for (const kind of ['containerd', 'docker'] as const) {
         rounds: 2,
         actionsPerRound: 16,
         gapMs: 600,
-        settleMs: 45_000,
+        settleMs: 30_000,
         say: (line) => said.push(line),
       });
       // The events before a deviation are what one needs to know.
