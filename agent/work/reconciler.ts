@@ -55,7 +55,7 @@ export class Reconciler {
     });
   }
 
-  /** The plan of the last look; undefined before the first. */
+  /** Of the last look; undefined before the first. */
   get plan(): PullPlan | undefined {
     return this.#lastDecision?.plan;
   }
@@ -77,10 +77,12 @@ export class Reconciler {
     this.#onDesiredChange();
   }
 
+  /** Undefined: it is gone, and so is the connection over which pulls could be watched. */
   setRuntime(connected: Connected | undefined, lostBy?: Failure): void {
     this.#connected = connected;
     this.#lastObservation = undefined;
     this.#partials.forget();
+    if (connected === undefined) this.#pulls.abort(() => true, 'the container runtime is gone');
     if (lostBy !== undefined) this.#rounds.fail(lostBy);
     this.#lookAgain();
   }
@@ -128,9 +130,9 @@ export class Reconciler {
         filesystem: observation.filesystem,
       });
       await this.#partials.discard(decision.plan, runtime, signal);
-      const hasWork = decision.plan.pulls.length > 0 && !inputs.configuration.prefetch.dryRun;
-      const isIdle = this.#pulls.running.size === 0 && !hasWork;
-      if (isIdle && !this.#manifests.isAsking) this.#rounds.answer(look, decision.plan);
+      const startsNone = decision.plan.pulls.length === 0 || inputs.configuration.prefetch.dryRun;
+      if (startsNone && this.#pulls.running.size === 0 && !this.#manifests.isAsking)
+        this.#rounds.answer(look, decision.plan);
       return { done: true, wakeAt: decision.wakeAt };
     } catch (error) {
       if (signal.aborted || outdated.signal.aborted) return { done: false, wakeAt: undefined };
@@ -222,9 +224,8 @@ export class Reconciler {
     if (configuration.prefetch.dryRun || signal.aborted) return;
     const limits = toLimits(connected.info.capabilities, configuration.prefetch);
     for (const { image, missingBytes } of nextPulls(plan, this.#desired.images)) {
-      const { reference } = image;
-      const manifest = this.#manifests.manifestOf(reference);
-      const queuedAt = this.#queuedAt.get(reference) ?? now;
+      const manifest = this.#manifests.manifestOf(image.reference);
+      const queuedAt = this.#queuedAt.get(image.reference) ?? now;
       this.#pulls.start({ image, runtime: connected.runtime, manifest, missingBytes, queuedAt, ...limits });
     }
   }
