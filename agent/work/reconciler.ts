@@ -219,13 +219,12 @@ export class Reconciler {
   #carryOut({ plan, lookUps }: PullDecision, { configuration, connected }: Inputs, signal: AbortSignal): void {
     this.#manifests.readManifests(lookUps.manifests, signal);
     this.#manifests.checkDigests(lookUps.digests, signal);
-    const now = Date.now();
-    this.#queuedAt = new Map(plan.pulls.map(({ reference }) => [reference, this.#queuedAt.get(reference) ?? now]));
+    this.#queuedAt = new Map(plan.pulls.map(({ reference }) => [reference, this.#queuedAt.get(reference) ?? plan.at]));
     if (configuration.prefetch.dryRun || signal.aborted) return;
     const limits = toLimits(connected.info.capabilities, configuration.prefetch);
     for (const { image, missingBytes } of nextPulls(plan, this.#desired.images)) {
       const manifest = this.#manifests.manifestOf(image.reference);
-      const queuedAt = this.#queuedAt.get(image.reference) ?? now;
+      const queuedAt = this.#queuedAt.get(image.reference) ?? plan.at;
       this.#pulls.start({ image, runtime: connected.runtime, manifest, missingBytes, queuedAt, ...limits });
     }
   }
