@@ -68,6 +68,7 @@ export function conclude(
         variant,
         String(own.length),
         cell(({ seconds }) => seconds),
+        cell(({ seconds, daemonCpuSeconds }) => seconds / daemonCpuSeconds, 2),
         cell(({ daemonCpuSeconds }) => daemonCpuSeconds),
         cell(({ agentCpuSeconds }) => agentCpuSeconds, 2),
         cell(({ otherCpuSeconds }) => otherCpuSeconds),

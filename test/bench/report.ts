@@ -47,7 +47,7 @@ export async function saveResult(folder: string, result: BenchResult): Promise<v
     node: process.version,
   };
   const document = { at: new Date().toISOString(), machine, ...result };
-  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(document, round, 1)}\n`);
+  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(document, round, 2)}\n`);
 }
 
 function round(_key: string, value: unknown): unknown {
