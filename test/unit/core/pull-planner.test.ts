@@ -102,6 +102,9 @@ describe('what is pulled', () => {
       [b, 'queued'],
     ]);
     expect(plan.pulls.map(({ downloadBytes }) => downloadBytes)).toEqual([200, 150, 0]);
+    // Also where a place is free: it waits for the first name.
+    const alone = planPulls(world([sampleSet('s', [a, b])], { manifests })).plan;
+    expect(alone.pulls.map(({ state }) => state)).toEqual(['next', 'queued']);
   });
 });
 
