@@ -1,4 +1,4 @@
-/** The parsed command line and environment: where things are. What to do is the configuration's (config/configuration.ts). */
+/** The parsed command line and environment: where things are. What to do is the configuration's (core/configuration.ts). */
 
 import type { Labels } from './core/label-selector.ts';
 import type { RuntimeKind } from './runtime/runtime.ts';

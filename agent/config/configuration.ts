@@ -1,2 +1,0 @@
-export type * from '../core/configuration.ts';
-export type { Watermark } from '../core/watermark.ts';
