@@ -1,6 +1,8 @@
 /** The parsed configuration: what the rest of the agent trusts. config/schema.ts makes it from what the user wrote. */
 
+import type { CronSchedule } from './cron-schedule.ts';
 import type { LabelSelector } from './label-selector.ts';
+import type { LeftoverKind } from './leftovers.ts';
 import type { Watermark } from './watermark.ts';
 import type { Window } from './window.ts';
 
@@ -42,6 +44,53 @@ export interface PrefetchSettings {
   /** Globs on the normalised reference; undefined: the hosts in `registries`. */
   readonly allow: readonly string[] | undefined;
   readonly maxImageSizeBytes: number | undefined;
+  /** How much of the image filesystem pinned images may take, where the runtime has pins. */
+  readonly pinBudget: PinBudget;
+}
+
+export type PinBudget =
+  /** Of the image filesystem's size, 0 to 1. */
+  { readonly kind: 'share'; readonly ratio: number } | { readonly kind: 'bytes'; readonly bytes: number };
+
+/** What `prune.keep` names. */
+export type KeepRule =
+  /** On the normalised reference, as `prefetch.allow` matches it. */
+  | { readonly kind: 'glob'; readonly glob: string }
+  /** An image id, or the digest of a digest name: `sha256:…`. */
+  | { readonly kind: 'digest'; readonly digest: string }
+  /** A label of the image's config; `value` undefined: whatever its value. */
+  | { readonly kind: 'label'; readonly key: string; readonly value: string | undefined };
+
+export interface LeftoverRule {
+  readonly enabled: boolean;
+  readonly unusedForMs: number;
+}
+
+/** Kinds that can be removed by option; other namespaces of containerd never are. */
+export type RemovableLeftoverKind = Exclude<LeftoverKind, 'namespace'>;
+
+export interface PruneSettings {
+  readonly enabled: boolean;
+  readonly dryRun: boolean;
+  /** When the age tier runs. */
+  readonly schedule: {
+    /** As the user wrote it. */
+    readonly cron: string;
+    readonly schedule: CronSchedule;
+    /** IANA name; undefined: the machine's own. */
+    readonly timeZone: string | undefined;
+  };
+  /** Each node runs at its own moment within this time after a firing. */
+  readonly jitterMs: number;
+  readonly unusedForMs: number;
+  readonly minimumAgeMs: number;
+  readonly spaceGraceMs: number;
+  /** All of one kind, in order: low, high, critical. */
+  readonly watermarks: { readonly low: Watermark; readonly high: Watermark; readonly critical: Watermark };
+  readonly keep: readonly KeepRule[];
+  /** 0: none. */
+  readonly keepNewestPerRepository: number;
+  readonly leftovers: Readonly<Record<RemovableLeftoverKind, LeftoverRule>>;
 }
 
 export interface Configuration {
@@ -49,7 +98,7 @@ export interface Configuration {
   readonly credentials: readonly CredentialSource[];
   readonly imageSets: readonly ImageSet[];
   readonly prefetch: PrefetchSettings;
-  readonly prune: { readonly watermarks: { readonly high: Watermark } };
+  readonly prune: PruneSettings;
 }
 
 /** One mistake in what a user wrote. */

@@ -12,7 +12,10 @@ export interface RuntimeImage {
    * Nominal, layers shared with others included.
    */
   readonly sizeBytes: number;
-  readonly pinned: boolean;
+  /** Names that carry our own pin (`setPinned`): only those may be unpinned. */
+  readonly pinnedNames: readonly string[];
+  /** Pinned by somebody else than us, or, where the runtime does not tell whose pin it is, by anybody. */
+  readonly pinnedByOthers: boolean;
   /**
    * False when a part is known to be missing (containerd: config, manifest or snapshot chain): the image counts as
    * absent and is repaired by pulling it again. Always true where the runtime cannot tell.
@@ -25,12 +28,26 @@ export type ContainerState = 'created' | 'running' | 'exited' | 'unknown';
 export interface RuntimeContainer {
   readonly id: string;
   readonly state: ContainerState;
-  /** The image's id where the runtime says it; else undefined. */
-  readonly imageId: string | undefined;
+  /**
+   * Every image that it may have been made from, by id. Mostly one. Where only a name is recorded (containers that the CRI does not know):
+   * what the name stands for now, and every image whose layers the container stands on.
+   */
+  readonly imageIds: readonly string[];
   /** The name that the container was created from, normalised; undefined where it is no reference. */
   readonly imageName: string | undefined;
   /** Epoch milliseconds. */
   readonly createdAt: number | undefined;
+  /** Epoch milliseconds; undefined where it was never started, or nobody knows. */
+  readonly startedAt: number | undefined;
+  /** Epoch milliseconds; undefined while it runs, or where nobody knows. */
+  readonly finishedAt: number | undefined;
+}
+
+/** What an image's config says; it never changes for an id. */
+export interface ImageDetails {
+  /** Build time, epoch ms; undefined where the config has none. No evidence of use. */
+  readonly builtAt: number | undefined;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /**

@@ -34,7 +34,13 @@ export type RuntimeOperation =
   | 'list_containers'
   | 'list_layers'
   | 'pull_image'
+  | 'disk_usage'
+  | 'image_details'
+  | 'infrastructure_images'
   | 'remove_image'
+  | 'undo_removals'
+  | 'list_leftovers'
+  | 'remove_leftover'
   | 'pin_image';
 
 /** The same runtime; every call is told to `onOperation` with its duration. An aborted call is told as not failed. */
@@ -62,6 +68,13 @@ export function instrumentRuntime(
     listLayers: (signal) => timed('list_layers', signal, () => runtime.listLayers(signal)),
     pull: (request, signal) => timed('pull_image', signal, () => runtime.pull(request, signal)),
     discardPartialPulls: (keep, signal) => runtime.discardPartialPulls(keep, signal),
+    listImageParts: (signal) => timed('disk_usage', signal, () => runtime.listImageParts(signal)),
+    readImageDetails: (ids, signal) => timed('image_details', signal, () => runtime.readImageDetails(ids, signal)),
+    findInfrastructureImages: (signal) =>
+      timed('infrastructure_images', signal, () => runtime.findInfrastructureImages(signal)),
+    undoRemovals: (begun, signal) => timed('undo_removals', signal, () => runtime.undoRemovals(begun, signal)),
+    listLeftovers: (kinds, signal) => timed('list_leftovers', signal, () => runtime.listLeftovers(kinds, signal)),
+    removeLeftover: (one, signal) => timed('remove_leftover', signal, () => runtime.removeLeftover(one, signal)),
     removeImage: (id, signal) => timed('remove_image', signal, () => runtime.removeImage(id, signal)),
     setPinned: (name, pinned, signal) => timed('pin_image', signal, () => runtime.setPinned(name, pinned, signal)),
     addName: (source, target, signal) => runtime.addName(source, target, signal),

@@ -8,10 +8,15 @@
  */
 
 import type { Credential } from '../core/credentials.ts';
-import type { PresentLayers, RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
+import type { ImagePart } from '../core/image-parts.ts';
+import type { Leftover, LeftoverKind } from '../core/leftovers.ts';
+import type { ImageDetails, PresentLayers, RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
 
+export type { ImagePart } from '../core/image-parts.ts';
+export type { Leftover, LeftoverKind } from '../core/leftovers.ts';
 export type {
   ContainerState,
+  ImageDetails,
   ImageFilesystem,
   PresentLayers,
   RuntimeContainer,
@@ -32,7 +37,10 @@ export interface RuntimeCapabilities {
   readonly pin: boolean;
   /** `addName` gives an image that is present a second name. */
   readonly alias: boolean;
-  /** The runtime can tell what each layer takes on disk; `sizeBytes` of an image is nominal everywhere. */
+  /**
+   * `listImageParts` gives what each part takes on disk, and a removal says which parts are gone; without, parts are estimates and the
+   * filesystem has to be measured around a removal. `sizeBytes` of an image is nominal everywhere.
+   */
   readonly exactSizes: boolean;
 }
 
@@ -81,12 +89,28 @@ export interface PullResult {
   readonly imageId: string;
 }
 
+export type Removal =
+  /** `freed`: the parts that are proven gone; undefined without `exactSizes`. */
+  | { readonly kind: 'removed'; readonly freed: readonly ImagePart[] | undefined }
+  | { readonly kind: 'absent' }
+  /** The runtime refused, or a container appeared meanwhile and the image was put back with all its names. */
+  | { readonly kind: 'in_use' };
+
+/** A removal that was begun: written down before it, so that one that a kill cut off can be undone. */
+export interface BegunRemoval {
+  readonly imageId: string;
+  /** Every name that the image had. */
+  readonly names: readonly string[];
+}
+
 /** Only a hint to look again: no event is ever the only carrier of a fact. */
 export type RuntimeEvent =
   | {
       readonly kind: 'container';
       readonly action: 'create' | 'start' | 'exit' | 'delete';
       readonly containerId: string;
+      /** What it was made from, normalised, where the event says it: an image id or a name. */
+      readonly image: string | undefined;
     }
   | { readonly kind: 'image'; readonly action: 'add' | 'remove'; readonly name: string };
 
@@ -112,12 +136,47 @@ export interface Runtime {
   discardPartialPulls(keep: ReadonlySet<string>, signal: AbortSignal): Promise<void>;
 
   /**
-   * Removes an image with all its names. `absent` when it is not there; `in_use` when the runtime itself refuses (containerd
-   * refuses nothing: the caller has to look first).
+   * What each image is made of on disk, by image id; images that share a part share its key. Sizes of committed layers are asked once
+   * and kept.
    */
-  removeImage(imageId: string, signal: AbortSignal): Promise<'removed' | 'absent' | 'in_use'>;
+  listImageParts(signal: AbortSignal): Promise<ReadonlyMap<string, readonly ImagePart[]>>;
 
-  /** Marks or unmarks a tag or digest name. @throws Failure `runtime` where `pin` is not declared. */
+  /** What the configs of these images say; an id that cannot be read is missing in the answer. Asked once for each id. */
+  readImageDetails(
+    imageIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, ImageDetails>>;
+
+  /** Ids of present images that the runtime itself needs: the sandbox (pause) image. */
+  findInfrastructureImages(signal: AbortSignal): Promise<ReadonlySet<string>>;
+
+  /**
+   * Removes an image with all its names, or none of them, and returns when its bytes are back. The caller has looked right before that
+   * nothing uses it; a container that appears meanwhile makes the runtime refuse (Docker) or the adapter undo the removal
+   * (containerd). On a plain CRI runtime a container that appears in the moment of the removal is not noticed. An abort is heeded
+   * until the first name is gone.
+   */
+  removeImage(imageId: string, signal: AbortSignal): Promise<Removal>;
+
+  /**
+   * Puts back what removals that a kill cut off have taken, as far as the image can still be had: what the runtime itself remembers of such
+   * a removal, and `begun` where the caller does. @returns the ids of images that got names back
+   */
+  undoRemovals(begun: BegunRemoval | undefined, signal: AbortSignal): Promise<readonly string[]>;
+
+  /**
+   * What else takes disk, of these kinds; a kind that the runtime does not have gives nothing. Nothing that the kubelet owns is ever in the
+   * answer. May take long on Docker (`build_cache` walks the disk).
+   */
+  listLeftovers(kinds: ReadonlySet<LeftoverKind>, signal: AbortSignal): Promise<readonly Leftover[]>;
+
+  /** Removes one, after a look that it is still unused. `namespace` is never removed: `in_use`. */
+  removeLeftover(leftover: Leftover, signal: AbortSignal): Promise<'removed' | 'absent' | 'in_use'>;
+
+  /**
+   * Pins or unpins a tag or digest name against the kubelet's collection, and marks the pin as ours. A pin of somebody else on the same
+   * name is left alone, whichever is asked for. @throws Failure `runtime` where `pin` is not declared; `not_found`
+   */
   setPinned(name: string, pinned: boolean, signal: AbortSignal): Promise<void>;
 
   /** Adds a second name to the image that `source` names. @throws Failure `runtime` where `alias` is not declared. */

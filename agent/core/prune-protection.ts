@@ -1,0 +1,56 @@
+/** Which images must stay whatever the disk says, and why. */
+
+import type { RuntimeContainer, RuntimeImage } from './node-images.ts';
+import type { KeepReason } from './prune-plan.ts';
+import type { LastUse } from './usage.ts';
+
+export interface PruneImage extends RuntimeImage {
+  /** Pinned by somebody else than us. */
+  readonly pinnedByOthers: boolean;
+  /** Build time, epoch ms: orders the newest of a repository, and is no evidence of use. */
+  readonly builtAt: number | undefined;
+}
+
+export interface PruneProtection {
+  readonly containers: readonly RuntimeContainer[];
+  /** Names, as `storedName` writes them. */
+  readonly desired: ReadonlySet<string>;
+  readonly pulling: ReadonlySet<string>;
+  /** Image ids: the sandbox image, the agent's own. */
+  readonly infrastructure: ReadonlySet<string>;
+  readonly isKeptByRule: (image: PruneImage) => boolean;
+  /** Watched time since an image was pulled or first seen that every tier honours. */
+  readonly minimumAgeMs: number;
+  /** Image ids of the newest of each repository. */
+  readonly newest: ReadonlySet<string>;
+}
+
+export function namesOf({ tags, digests }: Pick<RuntimeImage, 'tags' | 'digests'>): string[] {
+  return [...tags, ...digests];
+}
+
+/** Image ids and names that containers in any state refer to. */
+export function toUsedImages(containers: readonly RuntimeContainer[]): ReadonlySet<string> {
+  return new Set(
+    containers.flatMap(({ imageId, imageName }) => [imageId, imageName].filter((one) => one !== undefined)),
+  );
+}
+
+/** The first reason in the closed list's order to keep the image; undefined: only its use and the disk decide. */
+export function findProtection(
+  image: PruneImage,
+  used: ReadonlySet<string>,
+  lastUse: LastUse | undefined,
+  protection: PruneProtection,
+): KeepReason | undefined {
+  const names = namesOf(image);
+  if (used.has(image.id) || names.some((name) => used.has(name))) return 'in_use';
+  if (names.some((name) => protection.desired.has(name))) return 'desired';
+  if (names.some((name) => protection.pulling.has(name))) return 'pulling';
+  if (protection.infrastructure.has(image.id)) return 'infrastructure';
+  if (image.pinnedByOthers) return 'pinned';
+  if (protection.isKeptByRule(image)) return 'keep_rule';
+  if (lastUse !== undefined && lastUse.knownForMs < protection.minimumAgeMs) return 'too_young';
+  if (protection.newest.has(image.id)) return 'keep_newest';
+  return lastUse === undefined ? 'unknown_use' : undefined;
+}
