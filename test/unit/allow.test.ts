@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { allowGlobRule, isAllowed } from '../../agent/core/allow.ts';
+import { isAllowed } from '../../agent/core/allow.ts';
+import { referenceGlobRule } from '../../agent/core/reference-glob.ts';
 
 const digest = `sha256:${'0'.repeat(64)}`;
 
@@ -62,10 +63,10 @@ test('allow takes the place of the hosts in registries', () => {
 
 test.each(['harbor.example.com/*', '*', '*.example.com', 'localhost/*', 'docker.io/library/busybox', '[::1]:5000/*'])(
   '%s is a glob',
-  (glob) => expect(allowGlobRule(glob)).toBeUndefined(),
+  (glob) => expect(referenceGlobRule(glob)).toBeUndefined(),
 );
 
 test.each(['', ' ', 'a b', '!harbor.example.com/*', 'https://h.io/*', 'busybox', 'library/*', '/x'])(
   '"%s" is no glob on references',
-  (glob) => expect(allowGlobRule(glob)).toBeTypeOf('string'),
+  (glob) => expect(referenceGlobRule(glob)).toBeTypeOf('string'),
 );
