@@ -1,6 +1,7 @@
 /** The pieces that images are made of on disk, and what comes back when the last user of one goes. */
 
-export type PartStore = 'content' | 'snapshot' | 'layer';
+export const partStores = ['content', 'snapshot', 'layer'] as const;
+export type PartStore = (typeof partStores)[number];
 
 /** Two images that have a part of the same key share it. */
 export interface ImagePart {
@@ -10,6 +11,12 @@ export interface ImagePart {
   /** Bytes on disk, as exactly as the runtime can tell. */
   readonly bytes: number;
   /** Files and folders on disk; 0 where the runtime does not tell. */
+  readonly inodes: number;
+}
+
+/** What parts take on disk. */
+export interface PartSum {
+  readonly bytes: number;
   readonly inodes: number;
 }
 
@@ -25,17 +32,33 @@ export class PartCounts {
     return this.#users.get(key) ?? 0;
   }
 
-  /** Bytes that would come back if an image with these parts went now. */
-  freedBy(parts: readonly ImagePart[]): number {
-    return distinct(parts).reduce((sum, { key, bytes }) => (this.usersOf(key) <= 1 ? sum + bytes : sum), 0);
+  /** What would come back if an image with these parts went now. */
+  freedBy(parts: readonly ImagePart[]): PartSum {
+    return sumParts(distinct(parts).filter(({ key }) => this.usersOf(key) <= 1));
   }
 
-  /** Takes the image away and returns the bytes that come back. */
-  remove(parts: readonly ImagePart[]): number {
-    const bytes = this.freedBy(parts);
+  /** Takes the image away and returns what comes back. */
+  remove(parts: readonly ImagePart[]): PartSum {
+    const freed = this.freedBy(parts);
     for (const { key } of distinct(parts)) this.#users.set(key, Math.max(0, this.usersOf(key) - 1));
-    return bytes;
+    return freed;
   }
+}
+
+export function sumParts(parts: readonly ImagePart[]): PartSum {
+  let [bytes, inodes] = [0, 0];
+  for (const part of parts) {
+    bytes += part.bytes;
+    inodes += part.inodes;
+  }
+  return { bytes, inodes };
+}
+
+/** Bytes by where they are stored, each part once. */
+export function bytesByStore(parts: Iterable<ImagePart>): Record<PartStore, number> {
+  const bytes = { content: 0, snapshot: 0, layer: 0 };
+  for (const part of distinct([...parts])) bytes[part.store] += part.bytes;
+  return bytes;
 }
 
 /** The same empty layer may stand in an image several times. */

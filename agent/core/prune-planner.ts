@@ -1,52 +1,33 @@
 /** From the whole state of a node to its prune plan: pure, synchronous, every image gets exactly one decision. */
 
-import { type ImagePart, PartCounts } from './image-parts.ts';
-import type { ImageFilesystem } from './node-images.ts';
-import type { KeepReason, PlannedImage, PruneDecision, PrunePlan, RemoveReason } from './prune-plan.ts';
-import { findProtection, namesOf, type PruneImage, type PruneProtection, toUsedImages } from './prune-protection.ts';
+import { bytesByStore, type ImagePart, PartCounts } from './image-parts.ts';
+import type { ImageFilesystem, RuntimeImage } from './node-images.ts';
+import type { KeepReason, PlannedImage, PrunePlan, RemoveReason } from './prune-plan.ts';
+import { findProtection, namesOf, type PruneProtection, toUsedImages } from './prune-protection.ts';
+import type { PruneGoal, PrunePolicy } from './prune-goals.ts';
 import type { LastUse } from './usage.ts';
-import { bytesAboveWatermark, type Watermark } from './watermark.ts';
-
-export interface PrunePolicy {
-  /** Age tier: what is unused for this long goes. */
-  readonly unusedForMs: number;
-  /** Space tier: what was used within this time stays. */
-  readonly spaceGraceMs: number;
-  readonly watermarks: { readonly low: Watermark; readonly high: Watermark; readonly critical: Watermark };
-}
-
-/** What a run is for. */
-export interface PruneRequest {
-  readonly age: boolean;
-  readonly space: boolean;
-  /** Bytes to make room for below the high watermark, for one pull; 0: none. */
-  readonly needBytes: number;
-}
 
 export interface PruneWorld {
+  /** Epoch ms. */
   readonly now: number;
-  readonly images: readonly PruneImage[];
+  readonly images: readonly RuntimeImage[];
+  /** By image id; an image without an entry is taken to free nothing. */
   readonly parts: ReadonlyMap<string, readonly ImagePart[]>;
   /** Undefined: unknown, and then nothing goes for space. */
   readonly filesystem: ImageFilesystem | undefined;
+  /** By image id. */
   readonly lastUses: ReadonlyMap<string, LastUse>;
   readonly protection: PruneProtection;
-  readonly policy: PrunePolicy;
+  readonly policy: Pick<PrunePolicy, 'unusedForMs'>;
 }
 
 interface Candidate {
-  readonly image: PruneImage;
+  readonly image: RuntimeImage;
   readonly lastUse: LastUse;
 }
 
-interface Target {
-  readonly bytes: number;
-  readonly reason: RemoveReason;
-  readonly ignoresGrace: boolean;
-}
-
-export function planPrune(world: PruneWorld, request: PruneRequest): PrunePlan {
-  const { images, lastUses, parts, policy, protection } = world;
+export function planPrune(world: PruneWorld, goals: readonly PruneGoal[]): PrunePlan {
+  const { images, lastUses, policy, protection } = world;
   const used = toUsedImages(protection.containers);
   const kept: PlannedImage[] = [];
   const candidates: Candidate[] = [];
@@ -58,60 +39,88 @@ export function planPrune(world: PruneWorld, request: PruneRequest): PrunePlan {
   }
   candidates.sort(byLastUse);
 
-  const counts = new PartCounts(images.map(({ id }) => parts.get(id) ?? []));
+  const stages = goals.map((goal) => toStage(goal, world.filesystem));
+  const { removed, left } = take(candidates, stages, world);
+  for (const { image, lastUse } of left) {
+    const couldGo = lastUse.unusedForMs >= policy.unusedForMs || stages.some(({ mayTake }) => mayTake(lastUse));
+    kept.push(toKept(image, couldGo ? 'not_needed' : 'recently_used', lastUse));
+  }
+
+  const targetBytes = Math.max(0, ...stages.map(({ bytes }) => bytes).filter(Number.isFinite));
+  const freedBytes = removed.at(-1)?.cumulativeBytes ?? 0;
+  return {
+    at: world.now,
+    images: [...removed, ...kept],
+    targetBytes,
+    targetInodes: Math.max(0, ...stages.map(({ inodes }) => inodes)),
+    shortfallBytes: Math.max(0, targetBytes - freedBytes),
+    reclaimableBytes: sumUnique(candidates, world),
+    diskBytes: bytesByStore(images.flatMap(({ id }) => world.parts.get(id) ?? [])),
+  };
+}
+
+/** A goal as what has to come back in all until it is met. */
+interface Stage extends Pick<PruneGoal, 'reason' | 'mayTake'> {
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
+function toStage(
+  { reason, mayTake, availBytes, filesFree }: PruneGoal,
+  filesystem: ImageFilesystem | undefined,
+): Stage {
+  return {
+    reason,
+    mayTake,
+    bytes: Math.max(0, availBytes - (filesystem?.availBytes ?? 0)),
+    inodes: Math.max(0, filesFree - (filesystem?.filesFree ?? 0)),
+  };
+}
+
+/** Each stage in turn takes what it may, in order, and no more than its target asks for. */
+function take(
+  candidates: readonly Candidate[],
+  stages: readonly Stage[],
+  world: PruneWorld,
+): { readonly removed: PlannedImage[]; readonly left: readonly Candidate[] } {
+  const counts = new PartCounts(world.images.map(({ id }) => world.parts.get(id) ?? []));
+  const averageFileBytes = toAverageFileBytes(world.filesystem);
   const removed: PlannedImage[] = [];
-  let freed = 0;
+  let freedBytes = 0;
+  let freedInodes = 0;
   const remove = ({ image, lastUse }: Candidate, reason: RemoveReason): void => {
-    const freesBytes = counts.remove(parts.get(image.id) ?? []);
-    freed += freesBytes;
-    const decision: PruneDecision = { kind: 'remove', reason };
-    removed.push({ ...describe(image, lastUse), decision, freesBytes, cumulativeBytes: freed });
+    const { bytes, inodes } = counts.remove(world.parts.get(image.id) ?? []);
+    freedBytes += bytes;
+    freedInodes += inodes > 0 ? inodes : Math.floor(bytes / averageFileBytes);
+    const decision = { kind: 'remove', reason } as const;
+    removed.push({ ...describe(image, lastUse), decision, freesBytes: bytes, cumulativeBytes: freedBytes });
   };
 
   let left = candidates;
-  if (request.age) {
-    const old = left.filter(({ lastUse }) => lastUse.unusedForMs >= policy.unusedForMs);
-    left = left.filter(({ lastUse }) => lastUse.unusedForMs < policy.unusedForMs);
-    for (const candidate of old) remove(candidate, 'age');
-  }
-  const targets = toTargets(world, request);
-  for (const target of targets) {
+  for (const { bytes, inodes, reason, mayTake } of stages) {
     const later: Candidate[] = [];
     for (const candidate of left) {
-      const mayGo = target.ignoresGrace || candidate.lastUse.unusedForMs >= policy.spaceGraceMs;
-      if (mayGo && freed < target.bytes) remove(candidate, target.reason);
-      else later.push(candidate);
+      const [needsBytes, needsInodes] = [freedBytes < bytes, freedInodes < inodes];
+      if (!mayTake(candidate.lastUse) || !(needsBytes || needsInodes)) later.push(candidate);
+      else remove(candidate, needsBytes || reason !== 'space' ? reason : 'inodes');
     }
     left = later;
   }
-
-  const targetBytes = Math.max(0, ...targets.map(({ bytes }) => bytes));
-  for (const { image, lastUse } of left) {
-    const isRecent = request.age && !request.space && request.needBytes === 0;
-    const heldByGrace = freed < targetBytes;
-    kept.push(toKept(image, isRecent || heldByGrace ? 'recently_used' : 'not_needed', lastUse));
-  }
-  const shortfallBytes = Math.max(0, targetBytes - freed);
-  return { at: world.now, images: [...removed, ...kept], targetBytes, shortfallBytes };
+  return { removed, left };
 }
 
-/** Bytes to free in all, gentlest first: down to low within the grace, and above critical down to high without it. */
-function toTargets({ filesystem, policy }: PruneWorld, { space, needBytes }: PruneRequest): Target[] {
-  if (filesystem === undefined) return [];
-  const { low, high, critical } = policy.watermarks;
-  const targets: Target[] = [];
-  if (needBytes > 0) {
-    const bytes = bytesAboveWatermark({ ...filesystem, availBytes: filesystem.availBytes - needBytes }, high);
-    targets.push({ bytes, reason: 'space', ignoresGrace: false });
-  }
-  if (!space) return targets;
-  if (bytesAboveWatermark(filesystem, high) > 0) {
-    targets.push({ bytes: bytesAboveWatermark(filesystem, low), reason: 'space', ignoresGrace: false });
-  }
-  if (bytesAboveWatermark(filesystem, critical) > 0) {
-    targets.push({ bytes: bytesAboveWatermark(filesystem, high), reason: 'critical', ignoresGrace: true });
-  }
-  return targets;
+/** For runtimes that do not tell inodes: what a file takes on average here. */
+function toAverageFileBytes(filesystem: ImageFilesystem | undefined): number {
+  if (filesystem === undefined) return Number.POSITIVE_INFINITY;
+  const usedFiles = filesystem.files - filesystem.filesFree;
+  return usedFiles <= 0
+    ? Number.POSITIVE_INFINITY
+    : Math.max(1, (filesystem.sizeBytes - filesystem.availBytes) / usedFiles);
+}
+
+function sumUnique(candidates: readonly Candidate[], world: PruneWorld): number {
+  const counts = new PartCounts(world.images.map(({ id }) => world.parts.get(id) ?? []));
+  return candidates.reduce((sum, { image }) => sum + counts.remove(world.parts.get(image.id) ?? []).bytes, 0);
 }
 
 /** Least recently used first; of two equals the one known longer, then by id, so that planning twice gives the same. */
@@ -123,14 +132,15 @@ function byLastUse(a: Candidate, b: Candidate): number {
   );
 }
 
-function toKept(image: PruneImage, reason: KeepReason, lastUse: LastUse | undefined): PlannedImage {
+function toKept(image: RuntimeImage, reason: KeepReason, lastUse: LastUse | undefined): PlannedImage {
   return { ...describe(image, lastUse), decision: { kind: 'keep', reason }, freesBytes: 0, cumulativeBytes: 0 };
 }
 
-function describe(image: PruneImage, lastUse: LastUse | undefined) {
+function describe(image: RuntimeImage, lastUse: LastUse | undefined) {
   return {
     imageId: image.id,
     names: namesOf(image),
+    sizeBytes: image.sizeBytes,
     lastUsedAt: lastUse?.lastUsedAt,
     lastUsedFrom: lastUse?.source,
   };

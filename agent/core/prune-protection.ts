@@ -4,21 +4,15 @@ import type { RuntimeContainer, RuntimeImage } from './node-images.ts';
 import type { KeepReason } from './prune-plan.ts';
 import type { LastUse } from './usage.ts';
 
-export interface PruneImage extends RuntimeImage {
-  /** Pinned by somebody else than us. */
-  readonly pinnedByOthers: boolean;
-  /** Build time, epoch ms: orders the newest of a repository, and is no evidence of use. */
-  readonly builtAt: number | undefined;
-}
-
 export interface PruneProtection {
   readonly containers: readonly RuntimeContainer[];
   /** Names, as `storedName` writes them. */
   readonly desired: ReadonlySet<string>;
+  /** Names that are being pulled, and ids of the images that these pulls bring. */
   readonly pulling: ReadonlySet<string>;
   /** Image ids: the sandbox image, the agent's own. */
   readonly infrastructure: ReadonlySet<string>;
-  readonly isKeptByRule: (image: PruneImage) => boolean;
+  readonly isKeptByRule: (image: RuntimeImage) => boolean;
   /** Watched time since an image was pulled or first seen that every tier honours. */
   readonly minimumAgeMs: number;
   /** Image ids of the newest of each repository. */
@@ -32,19 +26,19 @@ export function namesOf({ tags, digests }: Pick<RuntimeImage, 'tags' | 'digests'
 /** Image ids and names that containers in any state refer to. */
 export function toUsedImages(containers: readonly RuntimeContainer[]): ReadonlySet<string> {
   return new Set(
-    containers.flatMap(({ imageId, imageName }) => [imageId, imageName].filter((one) => one !== undefined)),
+    containers.flatMap(({ imageIds, imageName }) => (imageName === undefined ? imageIds : [...imageIds, imageName])),
   );
 }
 
 /** The first reason in the closed list's order to keep the image; undefined: only its use and the disk decide. */
 export function findProtection(
-  image: PruneImage,
+  image: RuntimeImage,
   used: ReadonlySet<string>,
   lastUse: LastUse | undefined,
   protection: PruneProtection,
 ): KeepReason | undefined {
-  const names = namesOf(image);
-  if (used.has(image.id) || names.some((name) => used.has(name))) return 'in_use';
+  const names = [image.id, ...namesOf(image)];
+  if (names.some((name) => used.has(name))) return 'in_use';
   if (names.some((name) => protection.desired.has(name))) return 'desired';
   if (names.some((name) => protection.pulling.has(name))) return 'pulling';
   if (protection.infrastructure.has(image.id)) return 'infrastructure';

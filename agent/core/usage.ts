@@ -1,8 +1,8 @@
 /**
- * When each image was last used, as far as the agent watched. Pure: work/usage-ledger.ts keeps it on disk.
+ * When each image was last used, as far as the agent watched. Pure: work/ledger-store.ts keeps it on disk.
  *
- * Ages are told on the agent's own clock, which advances only while it watches the node: a node that was switched off, an agent that
- * was not running and a clock that jumps make no image older.
+ * Ages are told on a clock of watched time, which advances only while the agent watches the node: a node that was switched off, an
+ * agent that was not running and a clock that jumps make no image older.
  */
 
 export const usageSources = ['in_use', 'container_exit', 'container_start', 'pulled', 'first_seen'] as const;
@@ -17,6 +17,10 @@ export interface UsageRecord {
   readonly source: UsageSource;
   /** When the image was pulled or first seen, on the watch clock. */
   readonly knownSinceWatchMs: number;
+  /** It came by a pull of ours. */
+  readonly prefetched: boolean;
+  /** A container was seen to use it. */
+  readonly used: boolean;
 }
 
 export interface UsageState {
@@ -38,12 +42,23 @@ export interface LastUse {
 
 export const emptyUsage: UsageState = { watchMs: 0, records: new Map() };
 
-/** Evidence that an image was used (or came) at some moment of wall time. */
+/** Evidence that an image was used (or came) at some moment. */
 export interface UsageEvidence {
   readonly imageId: string;
   readonly source: UsageSource;
   /** Epoch ms; undefined: now. */
   readonly at: number | undefined;
+}
+
+/** Tells where on the watch clock a moment of wall time lies. */
+export interface Watch {
+  /** Epoch ms. */
+  readonly now: number;
+  /** When this run of the agent began to watch: epoch ms, and on the watch clock. */
+  readonly startedAt: number;
+  readonly startedWatchMs: number;
+  /** Until when the run before this one watched, epoch ms; undefined: there was none. */
+  readonly seenUntil: number | undefined;
 }
 
 /** Lets the watch clock run on; only time that was really watched is told. */
@@ -52,30 +67,46 @@ export function advanceWatch(state: UsageState, watchedMs: number): UsageState {
 }
 
 /**
- * Takes evidence in: for each image the latest use counts. Evidence from the past (a container that exited while nobody
- * watched) counts from when it was, but never before the image was known, so that an old container makes no image look older.
+ * Takes evidence in: for each image the latest use counts. An image that was not known before counts from now, whatever its containers'
+ * times say; `first_seen` says nothing of one that was.
  */
-export function recordUsage(state: UsageState, evidence: readonly UsageEvidence[], now: number): UsageState {
+export function recordUsage(state: UsageState, evidence: readonly UsageEvidence[], watch: Watch): UsageState {
   if (evidence.length === 0) return state;
   const records = new Map(state.records);
   for (const { imageId, source, at } of evidence) {
     const known = records.get(imageId);
-    const agoMs = at === undefined ? 0 : Math.max(0, now - at);
+    const isUse = source !== 'pulled' && source !== 'first_seen';
     if (known === undefined || source === 'pulled') {
       records.set(imageId, {
         lastUsedWatchMs: state.watchMs,
-        lastUsedAt: now,
+        lastUsedAt: watch.now,
         source,
         knownSinceWatchMs: state.watchMs,
+        prefetched: source === 'pulled',
+        used: isUse,
       });
       continue;
     }
-    const lastUsedWatchMs = Math.max(known.lastUsedWatchMs, state.watchMs - agoMs);
-    if (lastUsedWatchMs > known.lastUsedWatchMs || source === 'in_use') {
-      records.set(imageId, { ...known, lastUsedWatchMs, lastUsedAt: now - agoMs, source });
+    if (!isUse) continue;
+    const lastUsedWatchMs = toWatchMs(state, at, watch);
+    if (lastUsedWatchMs < known.lastUsedWatchMs) {
+      if (!known.used) records.set(imageId, { ...known, used: true });
+      continue;
     }
+    const lastUsedAt = Math.min(watch.now, at ?? watch.now);
+    records.set(imageId, { ...known, lastUsedWatchMs, lastUsedAt, source, used: true });
   }
   return { ...state, records };
+}
+
+/**
+ * What happened while nobody watched happened, on the watch clock, when this run began; what the run before must have seen itself is
+ * no news (−1: earlier than everything).
+ */
+function toWatchMs({ watchMs }: UsageState, at: number | undefined, watch: Watch): number {
+  if (at === undefined || at >= watch.now) return watchMs;
+  if (at >= watch.startedAt) return Math.max(watch.startedWatchMs, watchMs - (watch.now - at));
+  return watch.seenUntil === undefined || at >= watch.seenUntil ? watch.startedWatchMs : -1;
 }
 
 /** Forgets images that are gone. */

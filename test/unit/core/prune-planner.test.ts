@@ -2,15 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ImagePart, PartCounts } from '../../../agent/core/image-parts.ts';
 import type { PrunePlan } from '../../../agent/core/prune-plan.ts';
-import { type PruneRequest, type PruneWorld, planPrune } from '../../../agent/core/prune-planner.ts';
-import { namesOf, type PruneImage, toUsedImages } from '../../../agent/core/prune-protection.ts';
+import type { RuntimeImage } from '../../../agent/core/node-images.ts';
+import { type PruneWorld, planPrune } from '../../../agent/core/prune-planner.ts';
+import { namesOf, toUsedImages } from '../../../agent/core/prune-protection.ts';
+import { type PruneRequest, toGoals } from '../../../agent/core/prune-goals.ts';
 import type { LastUse } from '../../../agent/core/usage.ts';
 
 const hour = 3_600_000;
 const cases = Number(process.env['STEVEDORE_PROPERTY_CASES'] ?? 2_000);
 
 interface Sample {
-  readonly image: PruneImage;
+  readonly image: RuntimeImage;
   readonly parts: readonly ImagePart[];
   readonly lastUse: LastUse | undefined;
   readonly inUse: boolean;
@@ -22,7 +24,12 @@ interface Sample {
 }
 
 const rarely = fc.integer({ min: 0, max: 9 }).map((n) => n === 0);
-const partOf = (key: number): ImagePart => ({ key: `part-${key}`, store: 'layer', bytes: ((key * 7_919) % 97) + 1 });
+const partOf = (key: number): ImagePart => ({
+  key: `part-${key}`,
+  store: 'layer',
+  bytes: ((key * 7_919) % 97) + 1,
+  inodes: key % 3,
+});
 const lastUse = fc.record({
   unusedForMs: fc.integer({ min: 0, max: 400 * hour }),
   knownForMs: fc.integer({ min: 0, max: 500 * hour }),
@@ -37,10 +44,9 @@ const sample = (index: number): fc.Arbitrary<Sample> =>
       tags: fc.constant([`reg.example/a${index}:1`]),
       digests: fc.constant([`reg.example/a${index}@sha256:${index}`]),
       sizeBytes: fc.constant(1),
-      pinned: fc.constant(false),
+      pinnedNames: fc.constant([]),
       whole: fc.constant(true),
       pinnedByOthers: rarely,
-      builtAt: fc.constant(undefined),
     }),
     parts: fc.array(fc.integer({ min: 0, max: 30 }).map(partOf), { maxLength: 6 }),
     lastUse: fc.option(lastUse, { nil: undefined, freq: 8 }),
@@ -57,16 +63,23 @@ const watermarks = {
   high: { kind: 'used', ratio: 0.75 },
   critical: { kind: 'used', ratio: 0.82 },
 } as const;
+const policy = { unusedForMs: 168 * hour, spaceGraceMs: 24 * hour, watermarks };
 
 const worlds = fc.integer({ min: 0, max: 25 }).chain((count) =>
   fc.record({
     samples: fc.tuple(...Array.from({ length: count }, (_, index) => sample(index))),
     availBytes: fc.integer({ min: 0, max: 1_000 }),
-    request: fc.record({ age: fc.boolean(), space: fc.boolean(), needBytes: fc.constantFrom(0, 0, 50, 500) }),
+    filesFree: fc.integer({ min: 0, max: 100 }),
+    request: fc.record({
+      age: fc.boolean(),
+      space: fc.constantFrom('none', 'watermarks', 'watermarks', 'space', 'critical'),
+      needBytes: fc.constantFrom(0, 0, 50, 500),
+      untilFreeBytes: fc.constantFrom(undefined, undefined, undefined, 300, 900),
+    }),
   }),
 );
 
-function toWorld(samples: readonly Sample[], availBytes: number): PruneWorld {
+function toWorld(samples: readonly Sample[], availBytes: number, filesFree: number): PruneWorld {
   const idsOf = (pick: (one: Sample) => boolean) => samples.filter(pick).map(({ image }) => image.id);
   const tagsOf = (pick: (one: Sample) => boolean) => samples.filter(pick).map(({ image }) => image.tags[0] ?? '');
   const kept = new Set(idsOf(({ keepRule }) => keepRule));
@@ -74,7 +87,7 @@ function toWorld(samples: readonly Sample[], availBytes: number): PruneWorld {
     now: 0,
     images: samples.map(({ image }) => image),
     parts: new Map(samples.map(({ image, parts }) => [image.id, parts])),
-    filesystem: { mountpoint: '/', sizeBytes: 1_000, availBytes, files: 10, filesFree: 10 },
+    filesystem: { mountpoint: '/', sizeBytes: 1_000, availBytes, files: 100, filesFree },
     lastUses: new Map(
       samples.flatMap(({ image, lastUse: use }) => (use === undefined ? [] : [[image.id, use] as const])),
     ),
@@ -84,9 +97,11 @@ function toWorld(samples: readonly Sample[], availBytes: number): PruneWorld {
         .map(({ image }, at) => ({
           id: `c${at}`,
           state: 'exited',
-          imageId: at % 2 === 0 ? image.id : undefined,
+          imageIds: at % 2 === 0 ? [image.id] : [],
           imageName: at % 2 === 0 ? undefined : image.digests[0],
           createdAt: 0,
+          startedAt: undefined,
+          finishedAt: undefined,
         })),
       desired: new Set(tagsOf(({ desired }) => desired)),
       pulling: new Set(tagsOf(({ pulling }) => pulling)),
@@ -95,15 +110,15 @@ function toWorld(samples: readonly Sample[], availBytes: number): PruneWorld {
       minimumAgeMs: hour,
       newest: new Set(idsOf(({ newest }) => newest)),
     },
-    policy: { unusedForMs: 168 * hour, spaceGraceMs: 24 * hour, watermarks },
+    policy,
   };
 }
 
 function holds(check: (world: PruneWorld, plan: PrunePlan, samples: readonly Sample[], request: PruneRequest) => void) {
   fc.assert(
-    fc.property(worlds, ({ samples, availBytes, request }) => {
-      const world = toWorld(samples, availBytes);
-      check(world, planPrune(world, request), samples, request);
+    fc.property(worlds, ({ samples, availBytes, filesFree, request }) => {
+      const world = toWorld(samples, availBytes, filesFree);
+      check(world, planPrune(world, toGoals(world.filesystem, policy, request)), samples, request);
     }),
     { numRuns: cases },
   );
@@ -138,7 +153,7 @@ describe('in any world', () => {
       const counts = new PartCounts(world.images.map(({ id }) => world.parts.get(id) ?? []));
       let sum = 0;
       for (const { imageId, freesBytes, cumulativeBytes } of removals(plan)) {
-        expect(freesBytes).toBe(counts.remove(world.parts.get(imageId) ?? []));
+        expect(freesBytes).toBe(counts.remove(world.parts.get(imageId) ?? []).bytes);
         sum += freesBytes;
         expect(cumulativeBytes).toBe(sum);
       }
@@ -159,11 +174,27 @@ describe('in any world', () => {
     });
   });
 
-  test('removals for space stop at the target: the last one alone may overshoot', () => {
-    holds((_world, plan) => {
-      const forSpace = removals(plan).filter(({ decision }) => decision.kind === 'remove' && decision.reason !== 'age');
-      for (const { cumulativeBytes, freesBytes } of forSpace) {
-        expect(cumulativeBytes - freesBytes).toBeLessThan(plan.targetBytes);
+  test('removals for a target stop at it: the last one alone may overshoot', () => {
+    holds((world, plan) => {
+      let freedInodes = 0;
+      const counts = new PartCounts(world.images.map(({ id }) => world.parts.get(id) ?? []));
+      for (const { imageId, decision, cumulativeBytes, freesBytes } of removals(plan)) {
+        if (decision.reason !== 'age') {
+          const missesBytes = cumulativeBytes - freesBytes < plan.targetBytes;
+          expect(missesBytes || freedInodes < plan.targetInodes).toBe(true);
+        }
+        const { bytes, inodes } = counts.remove(world.parts.get(imageId) ?? []);
+        freedInodes += inodes > 0 ? inodes : Math.floor(bytes / 10);
+      }
+    });
+  });
+
+  test('a target by hand binds the age tier too', () => {
+    holds((world, plan, _samples, { untilFreeBytes, needBytes }) => {
+      if (untilFreeBytes === undefined || needBytes > 0) return;
+      const missing = Math.max(0, untilFreeBytes - (world.filesystem?.availBytes ?? 0));
+      for (const { cumulativeBytes, freesBytes } of removals(plan)) {
+        expect(cumulativeBytes - freesBytes).toBeLessThan(missing);
       }
     });
   });
@@ -180,25 +211,31 @@ describe('in any world', () => {
     });
   });
 
-  test('only above critical is the grace ignored, and never more freed than down to high', () => {
-    holds((world, plan, _samples, request) => {
-      const critical = removals(plan).filter(({ decision }) => decision.reason === 'critical');
-      if (critical.length > 0) expect(request.space && (world.filesystem?.availBytes ?? 0) < 180).toBe(true);
+  test('grace and age are honoured; only above critical, or by hand, is the grace ignored', () => {
+    holds((world, plan, _samples, { space }) => {
       for (const { imageId, decision } of removals(plan)) {
-        if (decision.reason === 'space')
-          expect(world.lastUses.get(imageId)?.unusedForMs).toBeGreaterThanOrEqual(24 * hour);
-        if (decision.reason === 'age')
-          expect(world.lastUses.get(imageId)?.unusedForMs).toBeGreaterThanOrEqual(168 * hour);
+        const unusedForMs = world.lastUses.get(imageId)?.unusedForMs ?? 0;
+        if (decision.reason === 'age') expect(unusedForMs).toBeGreaterThanOrEqual(168 * hour);
+        if (decision.reason === 'space') expect(unusedForMs).toBeGreaterThanOrEqual(24 * hour);
+        if (decision.reason === 'inodes') expect(unusedForMs).toBeGreaterThanOrEqual(24 * hour);
+        if (decision.reason === 'manual' && space !== 'critical') {
+          expect(unusedForMs).toBeGreaterThanOrEqual(24 * hour);
+        }
+        if (decision.reason === 'critical' && space === 'watermarks') {
+          const { availBytes = 0, filesFree = 0 } = world.filesystem ?? {};
+          expect(availBytes < 180 || filesFree < 18).toBe(true);
+        }
       }
     });
   });
 
   test('planning twice gives the same, in whatever order the images are listed', () => {
     fc.assert(
-      fc.property(worlds, ({ samples, availBytes, request }) => {
-        const world = toWorld(samples, availBytes);
-        const again = planPrune({ ...world, images: world.images.toReversed() }, request);
-        expect(removals(again)).toEqual(removals(planPrune(world, request)));
+      fc.property(worlds, ({ samples, availBytes, filesFree, request }) => {
+        const world = toWorld(samples, availBytes, filesFree);
+        const goals = toGoals(world.filesystem, policy, request);
+        const again = planPrune({ ...world, images: world.images.toReversed() }, goals);
+        expect(removals(again)).toEqual(removals(planPrune(world, goals)));
       }),
       { numRuns: cases },
     );

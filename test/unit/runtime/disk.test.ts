@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 
 import { describe, expect, it } from 'vitest';
 
-import { bytesAboveWatermark, usedRatio, type Watermark, wouldCross } from '../../../agent/core/watermark.ts';
+import { availAtWatermark, filesFreeAtWatermark, type Watermark, wouldCross } from '../../../agent/core/watermark.ts';
 import { readImageFilesystem } from '../../../agent/runtime/disk.ts';
 import type { ImageFilesystem } from '../../../agent/runtime/runtime.ts';
 
@@ -31,31 +31,27 @@ describe('readImageFilesystem', () => {
   });
 });
 
-describe('usedRatio', () => {
-  it.each([
-    ['half full', filesystem(1000, 500), 0.5],
-    ['reserved blocks count as used, as for the kubelet', filesystem(1000, 150), 0.85],
-    ['full', filesystem(1000, 0), 1],
-    ['a filesystem without a size', filesystem(0, 0), 0],
-  ])('%s', (_, fs, ratio) => {
-    expect(usedRatio(fs)).toBeCloseTo(ratio, 12);
-  });
-});
-
 const used75: Watermark = { kind: 'used', ratio: 0.75 };
 const used90: Watermark = { kind: 'used', ratio: 0.9 };
 const free200: Watermark = { kind: 'free', bytes: 200 };
 
-describe('bytesAboveWatermark', () => {
+describe('availAtWatermark', () => {
   it.each([
-    ['below the mark', filesystem(1000, 400), used75, 0],
-    ['exactly at the mark', filesystem(1000, 250), used75, 0],
-    ['above it', filesystem(1000, 100), used75, 150],
-    ['at a mark that is no binary fraction', filesystem(1000, 100), used90, 0],
-    ['enough free space', filesystem(1000, 200), free200, 0],
-    ['too little free space', filesystem(1000, 150), free200, 50],
+    ['a used share', filesystem(1000, 400), used75, 250],
+    ['a used share that is no binary fraction', filesystem(1000, 100), used90, 100],
+    ['free space', filesystem(1000, 150), free200, 200],
   ])('%s', (_, fs, mark, bytes) => {
-    expect(bytesAboveWatermark(fs, mark)).toBe(bytes);
+    expect(availAtWatermark(fs, mark)).toBe(bytes);
+  });
+});
+
+describe('filesFreeAtWatermark', () => {
+  it.each([
+    ['a used share counts for inodes too', { ...filesystem(1, 1), files: 2000 }, used75, 500],
+    ['free space says nothing of them', { ...filesystem(1, 1), files: 2000 }, free200, 0],
+    ['a filesystem that has no fixed number of them', { ...filesystem(1, 1), files: 0 }, used75, 0],
+  ])('%s', (_, fs, mark, files) => {
+    expect(filesFreeAtWatermark(fs, mark)).toBe(files);
   });
 });
 
