@@ -16,6 +16,8 @@ export interface Settings {
   readonly endpoint: string | undefined;
   /** A folder on the image filesystem, for its free space; undefined: where the runtime says that it keeps images. */
   readonly imageFilesystem: string | undefined;
+  /** The agent's own image, as a runtime stores it (`harbor.example.com/stevedore/agent:1`): never removed. */
+  readonly ownImage: string | undefined;
   readonly stateDir: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly logLevel: LogLevel;

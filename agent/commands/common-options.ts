@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { errorMessage } from '../core/failure.ts';
+import { InvalidReferenceError, parseReference, storedName } from '../core/image-reference.ts';
 import type { Labels } from '../core/label-selector.ts';
 import { labelKeyRule, labelValueRule } from '../core/label-syntax.ts';
 import { toSocketPath } from '../runtime/endpoint.ts';
@@ -18,6 +19,7 @@ export interface CommonOptions {
   readonly runtime?: string;
   readonly endpoint?: string;
   readonly imageFilesystem?: string;
+  readonly ownImage?: string;
   readonly stateDir?: string;
   readonly listen?: string;
   readonly logLevel?: string;
@@ -54,6 +56,10 @@ export function addCommonOptions(command: Command): Command {
       '--image-filesystem <dir>',
       'a folder on the image filesystem, for its free space (default: where the runtime says; env: STEVEDORE_IMAGE_FILESYSTEM)',
     )
+    .option(
+      '--own-image <reference>',
+      "the agent's own image, which is never removed (default: none; env: STEVEDORE_OWN_IMAGE)",
+    )
     .option('--state-dir <dir>', `state folder (default: ${defaults.stateDir}; env: STEVEDORE_STATE_DIR)`)
     .option(
       '--listen <host:port>',
@@ -67,7 +73,7 @@ export function addCommonOptions(command: Command): Command {
 
 /** The options that say what to look at: with one of them on the command line, a running agent's answer is not meant. */
 export function findViewOptions(options: CommonOptions): readonly string[] {
-  const { config, label, labelsFile, nodeName, runtime, endpoint } = options;
+  const { config, label, labelsFile, nodeName, runtime, endpoint, ownImage } = options;
   const given = {
     '--config': config,
     '--label': label,
@@ -75,12 +81,13 @@ export function findViewOptions(options: CommonOptions): readonly string[] {
     '--node-name': nodeName,
     '--runtime': runtime,
     '--endpoint': endpoint,
+    '--own-image': ownImage,
   };
   return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
 }
 
 /** A value with the name by which the user gave it. An empty variable counts as not set, as manifests often leave it. */
-interface Given {
+export interface Given {
   readonly name: string;
   readonly value: string;
 }
@@ -107,16 +114,21 @@ export function parseSettings(
     labels: { ...parseLabelList(given('labels', undefined)), ...parseLabels('--label', options.label ?? []) },
     labelsFile: labelsFile === undefined ? undefined : parsePath(labelsFile, ''),
     nodeName: parseNodeName(given('node-name', options.nodeName)),
-    runtime: parseChoice(given('runtime', options.runtime), runtimes, 'auto'),
+    runtime: parseChoice(given('runtime', options.runtime) ?? { name: '--runtime', value: 'auto' }, runtimes),
     endpoint: parseEndpoint(given('endpoint', options.endpoint)),
     imageFilesystem: imageFilesystem === undefined ? undefined : parsePath(imageFilesystem, ''),
+    ownImage: parseOwnImage(given('own-image', options.ownImage)),
     stateDir: parsePath(given('state-dir', options.stateDir), defaults.stateDir),
     listen: parseListen(given('listen', options.listen) ?? { name: '--listen', value: defaults.listen }),
-    logLevel: parseChoice(given('log-level', options.logLevel), logLevels, defaultLogLevel),
+    logLevel: parseChoice(
+      given('log-level', options.logLevel) ?? { name: '--log-level', value: defaultLogLevel },
+      logLevels,
+    ),
   };
 }
 
-function fail({ name, value }: Given, rule: string): never {
+/** @throws UsageError naming option or variable, value and rule */
+export function fail({ name, value }: Given, rule: string): never {
   throw new UsageError(`${name} ${JSON.stringify(value)}: ${rule}`);
 }
 
@@ -134,10 +146,20 @@ function parseNodeName(given: Given | undefined): string {
   return name;
 }
 
-function parseChoice<T extends string>(given: Given | undefined, choices: readonly T[], fallback: T): T {
-  if (given === undefined) return fallback;
-  const choice = choices.find((known) => known === given.value);
-  return choice ?? fail(given, `must be one of ${choices.join(', ')}`);
+/** @throws UsageError naming the choices */
+export function parseChoice<T extends string>(given: Given, choices: readonly T[]): T {
+  return choices.find((known) => known === given.value) ?? fail(given, `must be one of ${choices.join(', ')}`);
+}
+
+/** As a runtime stores it, so that it can be compared with what is there. */
+function parseOwnImage(given: Given | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  try {
+    return storedName(parseReference(given.value));
+  } catch (error) {
+    if (!(error instanceof InvalidReferenceError)) throw error;
+    return fail(given, `must be an image reference: ${error.rule}`);
+  }
 }
 
 function parseEndpoint(given: Given | undefined): string | undefined {

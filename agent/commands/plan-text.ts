@@ -1,18 +1,24 @@
-import Table from 'cli-table3';
 import type { PlanDocument } from '../core/plan-document.ts';
+import { toPrunePlanText } from './prune-plan-text.ts';
 import { toReadableSize } from './sizes.ts';
+import { type Column, toTable } from './table.ts';
 
-const header = ['IMAGE', 'SETS', 'STATE', 'WHY', 'SIZE'] as const;
-const gap = 2;
-/** Below this an image's name is no longer readable; then the terminal wraps the line itself. */
-const narrowestColumn = 24;
+/** Below this an image's name is no longer readable. */
+const narrowestName = 24;
+const columns: readonly Column[] = [
+  { title: 'IMAGE', narrowest: narrowestName },
+  { title: 'SETS', narrowest: narrowestName },
+  { title: 'STATE' },
+  { title: 'WHY' },
+  { title: 'SIZE', align: 'right' },
+];
 
 /**
  * The plan for people. Sizes are what is to be downloaded, and of present images what the runtime says.
- * @param columns The terminal's width; undefined when it is not for a terminal: then every image has exactly one line.
+ * @param width The terminal's; undefined when it is not for a terminal: then every image has exactly one line.
  */
-export function toPlanText(document: PlanDocument, columns: number | undefined): string {
-  const { pulls, waiting, present, refused, imageSets } = document;
+export function toPlanText(document: PlanDocument, width: number | undefined): string {
+  const { pulls, waiting, present, refused, imageSets, prune, generatedAt } = document;
   const rows = [
     ...pulls.map((pull) => row(pull, pull.state, pull.reason, pull.downloadBytes)),
     ...waiting.map((wait) => row(wait, 'waiting', wait.reason, undefined)),
@@ -21,7 +27,7 @@ export function toPlanText(document: PlanDocument, columns: number | undefined):
   ];
   const sections = [
     toHeadline(document),
-    rows.length === 0 ? 'No image set asks this node for an image.' : toTable(rows, columns),
+    rows.length === 0 ? 'No image set asks this node for an image.' : toTable(columns, rows, width),
     toSection('Waiting', waiting, (wait) => [
       wait.reference,
       `${wait.reason}${wait.until === undefined ? '' : ` until ${wait.until}`}: ${wait.message}`,
@@ -36,6 +42,7 @@ export function toPlanText(document: PlanDocument, columns: number | undefined):
       ({ name, message = '' }) => [name, message],
     ),
     toSummary(document),
+    prune === undefined ? '' : toPrunePlanText(prune, Date.parse(generatedAt), width),
   ];
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
@@ -54,47 +61,6 @@ function toHeadline({ node, runtime, prefetch }: PlanDocument): string {
   if (!prefetch.enabled) parts.push('prefetch is off');
   if (prefetch.dryRun) parts.push('dry run');
   return parts.join(', ');
-}
-
-function toTable(rows: readonly string[][], columns: number | undefined): string {
-  const table = new Table({
-    head: [...header],
-    chars: noBorders,
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': gap },
-    ...(columns === undefined
-      ? {}
-      : { colWidths: fitColumns(rows, columns), wordWrap: true, wrapOnWordBoundary: false }),
-    colAligns: ['left', 'left', 'left', 'left', 'right'],
-  });
-  table.push(...rows);
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
-}
-
-const noBorders = Object.fromEntries(
-  ['top', 'bottom', 'left', 'right']
-    .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
-    .concat('mid', 'mid-mid', 'middle')
-    .map((name) => [name, '']),
-);
-
-/** Names and sets give way, the longer one first; the short columns keep their width. */
-function fitColumns(rows: readonly string[][], columns: number): number[] {
-  const widths = header.map((title, index) => {
-    return Math.max(title.length, ...rows.map((cells) => cells[index]?.length ?? 0)) + gap;
-  });
-  let excess = widths.reduce((sum, width) => sum + width, 0) - columns;
-  while (excess > 0) {
-    const [image = 0, sets = 0] = widths;
-    const widest = image >= sets ? 0 : 1;
-    if (Math.max(image, sets) <= narrowestColumn) break;
-    widths[widest] = (widths[widest] ?? 0) - 1;
-    excess -= 1;
-  }
-  return widths;
 }
 
 function toSection<T>(title: string, entries: readonly T[], toLines: (entry: T) => readonly [string, string]): string {

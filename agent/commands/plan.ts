@@ -2,13 +2,11 @@ import { connectControl } from '../control/control-client.ts';
 import type { ControlledAgent } from '../control/protocol.ts';
 import { errorMessage } from '../core/failure.ts';
 import { type PlanDocument, toPlanDocument } from '../core/plan-document.ts';
-import { readBuildInfo } from '../ops/build-info.ts';
-import { createLogger } from '../ops/log.ts';
-import { createMetrics } from '../ops/metrics.ts';
 import type { Settings } from '../settings.ts';
 import { type CommonOptions, findViewOptions } from './common-options.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
+import { createOwnAgent } from './own-agent.ts';
 import { toPlanText } from './plan-text.ts';
 
 /** `stevedore plan`: reads only; takes no lock and writes nothing, not even into the state folder. */
@@ -41,8 +39,6 @@ async function askAgent({ stateDir }: Settings, { stderr, signal }: CommandConte
 }
 
 async function lookOnce(settings: Settings, context: CommandContext): Promise<PlanDocument> {
-  const createAgent = await context.loadAgent();
-  const log = createLogger(settings.logLevel, context.stderr);
-  const agent = createAgent(settings, { log, metrics: createMetrics(readBuildInfo(context.environment)) });
+  const agent = await createOwnAgent(settings, context);
   return toPlanDocument(await agent.plan(context.signal));
 }

@@ -4,6 +4,7 @@ import { readBuildInfo } from '../ops/build-info.ts';
 import { addCommonOptions, type CommonOptions, parseSettings } from './common-options.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodes, toExitCode } from './exit-codes.ts';
+import { addPruneOptions, type PruneOptions, parsePruneOrder } from './prune-options.ts';
 
 type JsonOption = { readonly json?: boolean };
 
@@ -31,7 +32,9 @@ export async function runCommandLine(argv: readonly string[], context: CommandCo
 function createProgram(context: CommandContext, finish: (exitCode: number) => void): Command {
   const { environment } = context;
   const program = new Command('stevedore')
-    .description('Prefetches container images onto a node, as image sets and node labels ask for them.')
+    .description(
+      'Keeps the container images on a node that its image sets ask for, and removes those that nothing uses.',
+    )
     .version(readBuildInfo(environment).version, '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
@@ -71,7 +74,7 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
     });
   program
     .command('plan')
-    .description('show what would be pulled on this node and why, and what would not; changes nothing')
+    .description('show what would be pulled and removed on this node and why, and what would not; changes nothing')
     .option('--json', 'print JSON (schema: agent/core/plan.schema.json)')
     .addHelpText('after', planExamples)
     .action(async ({ json = false }: JsonOption) => {
@@ -89,6 +92,16 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
       const { pull } = await import('./pull.ts');
       finish(await pull(parseSettings(options, environment, 'error'), options, json, context));
     });
+  addPruneOptions(program.command('prune'))
+    .description('remove images that nothing uses, once, and exit')
+    .option('--json', 'print one JSON object a line')
+    .addHelpText('after', pruneExamples)
+    .action(async ({ json = false, ...asked }: JsonOption & PruneOptions) => {
+      const options = program.opts<CommonOptions>();
+      const order = parsePruneOrder(asked);
+      const { prune } = await import('./prune.ts');
+      finish(await prune(parseSettings(options, environment, 'error'), options, order, json, context));
+    });
   return program;
 }
 
@@ -99,6 +112,7 @@ Examples:
   stevedore check config.yaml
   stevedore plan --config config.yaml --label accelerator=nvidia
   stevedore pull --config config.yaml --label accelerator=nvidia
+  stevedore prune --dry-run
   stevedore run --config config.yaml --labels-file labels --listen 0.0.0.0:9746
 
 Exit codes:
@@ -123,12 +137,13 @@ Examples:
 
 const planExamples = `
 Where an agent runs on the same state folder, it is asked for its plan; with --config, --label, --labels-file, --node-name,
---runtime or --endpoint on the command line the node is looked at with those instead: so a change can be tried out.
+--runtime, --endpoint or --own-image on the command line the node is looked at with those instead: so a change can be tried out.
 
 Examples:
   stevedore plan
   stevedore plan --config new.yaml --label accelerator=nvidia
-  stevedore plan --json | jq '.pulls[] | {reference, downloadBytes}'`;
+  stevedore plan --json | jq '.pulls[] | {reference, downloadBytes}'
+  stevedore plan --json | jq '.prune.images[] | select(.decision.kind == "remove") | {names, freesBytes}'`;
 
 const pullExamples = `
 Where an agent runs on the same state folder, it does the pulling, with its own configuration and labels; Ctrl-C then only
@@ -137,3 +152,19 @@ stops the watching. Exit code 3 when a part of the images could not be pulled, 1
 Examples:
   stevedore pull --config config.yaml --label accelerator=nvidia
   stevedore pull --json | jq 'select(.kind == "failed")'`;
+
+const pruneExamples = `
+What is in use, desired, pinned, kept by a rule or too young is never removed. The tier says what else stays, and when to stop:
+  age       what was used within prune.unusedFor stays; everything older goes
+  space     what was used within prune.spaceGrace stays; stops at the low watermark
+  critical  nothing else stays; stops at the low watermark
+With --until-free any of them stops as soon as so much is free. With prune.dryRun in the configuration every run is a dry run.
+
+Where an agent runs on the same state folder, it does the pruning, with its own configuration; Ctrl-C stops it before the next
+removal. Exit code 3 when a part of the images could not be removed or the target is not met, 1 when nothing could be done.
+
+Examples:
+  stevedore prune --dry-run
+  stevedore prune --tier age
+  stevedore prune --tier space --until-free 50Gi
+  stevedore prune --json | jq 'select(.kind == "removed") | {names, reclaimedBytes}'`;

@@ -1,4 +1,5 @@
 import type { PullRoundEvent } from '../core/pull-round.ts';
+import { outcomeWords } from './outcome-words.ts';
 import { toReadableSize } from './sizes.ts';
 
 /** Shows a round while it goes on; `close` whatever happened, so that a terminal is left as it was. */
@@ -23,8 +24,6 @@ export function toEventLine(event: PullRoundEvent): string {
       return `${outcomeWords[event.outcome]}: ${event.pulled} pulled, ${event.failed} failed, ${event.waiting} missing, ${event.present} present`;
   }
 }
-
-const outcomeWords = { noop: 'nothing to do', success: 'done', partial: 'partly done', error: 'failed' } as const;
 
 export function toReadableProgress(downloadedBytes: number, totalBytes: number | undefined): string {
   if (totalBytes === undefined) return toReadableSize(downloadedBytes);

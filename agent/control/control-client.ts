@@ -6,17 +6,19 @@ import type { PlanDocument } from '../core/plan-document.ts';
 import type { RoundOutcome } from '../core/pull-round.ts';
 import {
   type ControlError,
-  type ControlEvent,
   type ControlledAgent,
   fitsSocketPath,
   planPath,
+  prunePath,
   pullPath,
+  type RoundEvent,
   silenceLimitMs,
   toControlSocketPath,
   toFailure,
 } from './protocol.ts';
+import { toPruneRequest } from './prune-request.ts';
 
-/** How long an agent may take for an answer that needs no pull. */
+/** How long an agent may take for an answer that needs neither pull nor removal. */
 const answerLimitMs = 30_000;
 
 /**
@@ -58,28 +60,34 @@ function createControlClient(path: string): ControlledAgent {
         return JSON.parse(await text(response)) as PlanDocument;
       });
     },
-    followRound: (onEvent, signal) =>
-      guard(signal, async () => {
-        const response = await send(
-          request({ socketPath: path, path: pullPath, method: 'POST', signal, timeout: silenceLimitMs }),
-        );
-        return await readRound(response, onEvent);
-      }),
+    followRound: (onEvent, signal) => followStream(path, pullPath, '', onEvent, signal),
+    pruneRound: (order, onEvent, signal) => followStream(path, prunePath, toPruneRequest(order), onEvent, signal),
   };
 }
 
-async function readRound(
-  response: IncomingMessage,
-  onEvent: Parameters<ControlledAgent['followRound']>[0],
+/** The agent knows what it streams for which question, so the events are taken for what was asked for. */
+function followStream<Event extends RoundEvent>(
+  socketPath: string,
+  path: string,
+  body: string,
+  onEvent: (event: Event) => void,
+  signal: AbortSignal,
 ): Promise<RoundOutcome> {
-  for await (const line of readLines(response)) {
-    if (line === '') continue;
-    const event = JSON.parse(line) as ControlEvent;
-    if (event.kind === 'error') throw toFailure(event);
-    onEvent(event);
-    if (event.kind === 'done') return event.outcome;
-  }
-  throw new Failure('other', 'the agent went away before the round was done');
+  return guard(signal, async () => {
+    const asking = request({ socketPath, path, method: 'POST', signal, timeout: silenceLimitMs });
+    for await (const line of readLines(await send(asking, body))) {
+      if (line === '') continue;
+      const event = JSON.parse(line) as Event | ControlError;
+      if (isError(event)) throw toFailure(event);
+      onEvent(event);
+      if (event.kind === 'done') return event.outcome;
+    }
+    throw new Failure('other', 'the agent went away before the round was done');
+  });
+}
+
+function isError(event: RoundEvent | ControlError): event is ControlError {
+  return event.kind === 'error';
 }
 
 /** Not readline's: it does not pass on an error of its input, and a broken connection would look like the end. */
@@ -93,14 +101,14 @@ async function* readLines(response: IncomingMessage): AsyncGenerator<string> {
   }
 }
 
-async function send(sending: ClientRequest): Promise<IncomingMessage> {
+async function send(sending: ClientRequest, body = ''): Promise<IncomingMessage> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     sending.once('response', resolve);
     sending.on('error', reject);
     sending.once('timeout', () => {
       sending.destroy(new Failure('timeout', `the agent has said nothing for ${silenceLimitMs / 1000} s`));
     });
-    sending.end();
+    sending.end(body);
   });
   if (response.statusCode === 200) return response;
   throw toFailure(JSON.parse(await text(response)) as ControlError);

@@ -1,17 +1,20 @@
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { errorMessage, Failure } from '../core/failure.ts';
-import type { PullRoundEvent } from '../core/pull-round.ts';
+import type { RoundOutcome } from '../core/pull-round.ts';
 import {
-  type ControlEvent,
+  type ControlError,
   type ControlledAgent,
   fitsSocketPath,
   heartbeatMs,
   planPath,
+  prunePath,
   pullPath,
+  type RoundEvent,
   toControlError,
   toControlSocketPath,
 } from './protocol.ts';
+import { parsePruneRequest, pruneRequestLimitBytes } from './prune-request.ts';
 
 export interface ControlServer {
   /** Resolves once it listens; serves until the signal fires. The caller holds the state folder. @throws Failure `other` */
@@ -21,8 +24,9 @@ export interface ControlServer {
 }
 
 /**
- * Lets `stevedore plan` and `stevedore pull` speak with the agent that holds the state folder: `GET /v1/plan` answers the plan
- * document, `POST /v1/pull` a stream of PullRoundEvents, one JSON line each. Root only: the socket has mode 0600.
+ * Lets `stevedore plan`, `pull` and `prune` speak with the agent that holds the state folder: `GET /v1/plan` answers the plan
+ * document, `POST /v1/pull` a stream of PullRoundEvents, `POST /v1/prune` with an order (prune-request.ts) one of PruneRoundEvents,
+ * one JSON line each. Root only: the socket has mode 0600.
  */
 export function createControlServer(stateDir: string, agent: ControlledAgent): ControlServer {
   const path = toControlSocketPath(stateDir);
@@ -88,27 +92,64 @@ async function serve(
   const asked = `${request.method} ${request.url}`;
   try {
     if (asked === `GET ${planPath}`) return sendJson(response, 200, await agent.plan(signal));
-    if (asked === `POST ${pullPath}`) return await streamRound(response, agent, signal);
+    if (asked === `POST ${pullPath}`) {
+      return await streamRound(response, (onEvent) => agent.followRound(onEvent, signal));
+    }
+    if (asked === `POST ${prunePath}`) return await servePrune(request, response, agent, signal);
   } catch (error) {
     return sendJson(response, 500, toControlError(error));
   }
   sendJson(response, 404, toControlError(new Failure('other', `this agent does not know ${asked}`)));
 }
 
-async function streamRound(response: ServerResponse, agent: ControlledAgent, signal: AbortSignal): Promise<void> {
+async function servePrune(
+  request: IncomingMessage,
+  response: ServerResponse,
+  agent: ControlledAgent,
+  signal: AbortSignal,
+): Promise<void> {
+  const body = await readBody(request, pruneRequestLimitBytes);
+  if (body === undefined) {
+    const message = `the prune request has more than ${pruneRequestLimitBytes} bytes`;
+    return sendJson(response, 413, toControlError(new Failure('other', message)));
+  }
+  let order: ReturnType<typeof parsePruneRequest>;
+  try {
+    order = parsePruneRequest(body);
+  } catch (error) {
+    return sendJson(response, 400, toControlError(error));
+  }
+  await streamRound(response, (onEvent) => agent.pruneRound(order, onEvent, signal));
+}
+
+/** Undefined where it is larger. Then the rest is dropped as it comes: whoever still writes would not hear an answer. */
+async function readBody(request: IncomingMessage, limitBytes: number): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes <= limitBytes) chunks.push(chunk);
+  }
+  return bytes <= limitBytes ? Buffer.concat(chunks).toString() : undefined;
+}
+
+async function streamRound(
+  response: ServerResponse,
+  run: (onEvent: (event: RoundEvent) => void) => Promise<RoundOutcome>,
+): Promise<void> {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   response.flushHeaders();
   const heartbeat = setInterval(() => response.write('\n'), heartbeatMs);
-  const send = (event: ControlEvent): void => {
-    response.write(`${JSON.stringify(event)}\n`);
+  const send = (line: RoundEvent | ControlError): void => {
+    response.write(`${JSON.stringify(line)}\n`);
   };
-  const onEvent = (event: PullRoundEvent): void => {
+  const onEvent = (event: RoundEvent): void => {
     // A reader that is stopped must not fill the agent's memory; the next sign of progress says all that this one did.
     if (event.kind === 'progress' && response.writableNeedDrain) return;
     send(event);
   };
   try {
-    await agent.followRound(onEvent, signal);
+    await run(onEvent);
   } catch (error) {
     if (!response.destroyed) send(toControlError(error));
   } finally {

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { Failure, type FailureCode, type FailureDetail } from '../core/failure.ts';
 import type { PlanDocument } from '../core/plan-document.ts';
+import type { PruneOrder, PruneRoundEvent } from '../core/prune-round.ts';
 import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
 
 /** What can be asked of a running agent. */
@@ -13,10 +14,16 @@ export interface ControlledAgent {
    * agent's pulls.
    */
   followRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
+  /**
+   * One prune run now: every event up to and including `done`. Nobody but who asked wants this run, so the signal (over the socket:
+   * the end of the connection, however it comes) stops it before the next removal.
+   */
+  pruneRound(order: PruneOrder, onEvent: (event: PruneRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
 }
 
 export const planPath = '/v1/plan';
 export const pullPath = '/v1/pull';
+export const prunePath = '/v1/prune';
 
 /** A following client hears at least an empty line this often, and gives up after several were missed. */
 export const heartbeatMs = 10_000;
@@ -30,7 +37,8 @@ export interface ControlError {
   readonly message: string;
 }
 
-export type ControlEvent = PullRoundEvent | ControlError;
+/** What a stream of events may consist of. */
+export type RoundEvent = PullRoundEvent | PruneRoundEvent;
 
 /** `sun_path` of unix(7) has 108 bytes, the last of which is 0. */
 const longestSocketPath = 107;

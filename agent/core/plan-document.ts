@@ -3,6 +3,7 @@
 import type { Configuration } from './configuration.ts';
 import type { FailureCode, FailureDetail } from './failure.ts';
 import type { Labels } from './label-selector.ts';
+import { type PlanPrune, type PlanPruneInput, toPlanPrune } from './prune-document.ts';
 import type { PlannedPull, PresentImage, PullPlan, WaitReason } from './pull-plan.ts';
 
 export interface PlanNode {
@@ -24,6 +25,7 @@ export interface PlanInput {
   readonly runtime: PlanRuntime | undefined;
   readonly configuration: Pick<Configuration, 'imageSets' | 'prefetch'>;
   readonly plan: PullPlan;
+  readonly prune?: PlanPruneInput;
 }
 
 /**
@@ -43,6 +45,8 @@ export interface PlanDocument {
   readonly present: readonly PresentImage[];
   readonly refused: readonly PlanRefusal[];
   readonly totals: PlanTotals;
+  /** Absent where no prune plan could be made. */
+  readonly prune?: PlanPrune;
 }
 
 /** Every configured set; one that is not selected says why and desires nothing. */
@@ -96,7 +100,7 @@ export interface PlanTotals {
   readonly unknownSizes: number;
 }
 
-export function toPlanDocument({ node, runtime, configuration, plan }: PlanInput): PlanDocument {
+export function toPlanDocument({ node, runtime, configuration, plan, prune }: PlanInput): PlanDocument {
   const { enabled, dryRun } = configuration.prefetch;
   return {
     version: 1,
@@ -139,6 +143,7 @@ export function toPlanDocument({ node, runtime, configuration, plan }: PlanInput
       message,
     })),
     totals: toTotals(plan),
+    ...withoutUndefined({ prune: prune === undefined ? undefined : toPlanPrune(prune) }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { ImageSet } from '../../agent/core/configuration.ts';
+import type { ImageSet, PrefetchSettings } from '../../agent/core/configuration.ts';
 import { type PlanInput, toPlanDocument } from '../../agent/core/plan-document.ts';
 
 const at = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -21,7 +21,7 @@ function imageSet(name: string, images: readonly string[], more: Partial<ImageSe
   };
 }
 
-const prefetch = {
+const prefetch: PrefetchSettings = {
   enabled: true,
   dryRun: false,
   concurrency: undefined,
@@ -29,6 +29,7 @@ const prefetch = {
   pullTimeoutMs: undefined,
   allow: undefined,
   maxImageSizeBytes: undefined,
+  pinBudget: { kind: 'share', ratio: 0.5 },
 };
 
 /** An image in every list, one of them in two sets, and one with everything unknown. */

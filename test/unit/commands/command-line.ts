@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import type { Agent, CommandContext, CreateAgent, Output } from '../../../agent/commands/context.ts';
 import { runCommandLine } from '../../../agent/commands/program.ts';
+import type { ControlledAgent } from '../../../agent/control/protocol.ts';
 import type { PlanInput } from '../../../agent/core/plan-document.ts';
 import type { Settings } from '../../../agent/settings.ts';
 
@@ -16,7 +17,7 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  readonly agent?: Partial<Agent>;
+  readonly agent?: Partial<Agent & Pick<ControlledAgent, 'pruneRound'>>;
   readonly environment?: Record<string, string>;
   readonly stdin?: string;
   readonly signal?: AbortSignal;
@@ -35,7 +36,8 @@ export async function runStevedore(argv: readonly string[], options: RunOptions 
     const missing = (): never => {
       throw new Error('not asked for in this test');
     };
-    return { run: missing, plan: missing, pullRound: missing, ...options.agent };
+    const agent = { run: missing, plan: missing, pullRound: missing, pruneRound: missing, ...options.agent };
+    return agent;
   };
   const context: CommandContext = {
     environment: options.environment ?? {},
@@ -83,6 +85,7 @@ export const samplePlan: PlanInput = {
       pullTimeoutMs: undefined,
       allow: undefined,
       maxImageSizeBytes: undefined,
+      pinBudget: { kind: 'share', ratio: 0.5 },
     },
     imageSets: ['gpu', 'edge'].map((name) => ({
       name,

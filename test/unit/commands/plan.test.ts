@@ -26,6 +26,7 @@ async function runAgent(): Promise<void> {
   const server = createControlServer(folder.path, {
     plan: () => Promise.resolve(running),
     followRound: () => Promise.reject(),
+    pruneRound: () => Promise.reject(),
   });
   await server.start(stopping.signal);
 }
@@ -102,6 +103,7 @@ Not selected:
     ['--node-name', 'n'],
     ['--runtime', 'docker'],
     ['--endpoint', 'unix:///x'],
+    ['--own-image', 'agent:1'],
   ])('looks by itself when %s says what to look at', async (option, value) => {
     await runAgent();
     const { stdout } = await runStevedore(['plan', ...state, option, value], { agent });
@@ -112,6 +114,7 @@ Not selected:
     const server = createControlServer(folder.path, {
       plan: () => Promise.reject(new Failure('runtime', 'nobody answers on /run/x.sock')),
       followRound: () => Promise.reject(),
+      pruneRound: () => Promise.reject(),
     });
     await server.start(stopping.signal);
     expect(await runStevedore(['plan', ...state], { agent })).toMatchObject({

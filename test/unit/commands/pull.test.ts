@@ -50,6 +50,7 @@ async function runAgent(outcome: RoundOutcome): Promise<void> {
   const server = createControlServer(folder.path, {
     plan: () => Promise.reject(),
     followRound: round(outcome).pullRound,
+    pruneRound: () => Promise.reject(),
   });
   await server.start(stopping.signal);
 }

@@ -18,6 +18,7 @@ const options: readonly [option: string, value: string, variable: string, expect
   ['--runtime', 'containerd', 'STEVEDORE_RUNTIME', { runtime: 'containerd' }],
   ['--endpoint', 'unix:///run/x.sock', 'STEVEDORE_ENDPOINT', { endpoint: 'unix:///run/x.sock' }],
   ['--image-filesystem', '/images', 'STEVEDORE_IMAGE_FILESYSTEM', { imageFilesystem: '/images' }],
+  ['--own-image', 'agent:1', 'STEVEDORE_OWN_IMAGE', { ownImage: 'docker.io/library/agent:1' }],
   ['--state-dir', '/a/state', 'STEVEDORE_STATE_DIR', { stateDir: '/a/state' }],
   ['--listen', '[::1]:80', 'STEVEDORE_LISTEN', { listen: { host: '::1', port: 80 } }],
   ['--log-level', 'warn', 'STEVEDORE_LOG_LEVEL', { logLevel: 'warn' }],
@@ -33,6 +34,7 @@ describe('the settings', () => {
       runtime: 'auto',
       endpoint: undefined,
       imageFilesystem: undefined,
+      ownImage: undefined,
       stateDir: '/var/lib/stevedore',
       listen: { host: '127.0.0.1', port: 9746 },
       logLevel: 'info',
@@ -96,6 +98,8 @@ describe('the settings', () => {
     ],
     [['--node-name', 'Node_1'], {}, '--node-name "Node_1": must be a DNS name in lower case'],
     [['--config', ''], {}, '--config "": must be a path'],
+    [['--own-image', ''], {}, '--own-image "": must be an image reference: it is empty'],
+    [[], { STEVEDORE_OWN_IMAGE: 'Agent:1' }, 'STEVEDORE_OWN_IMAGE "Agent:1": must be an image reference: '],
   ])('name option or variable, value and rule: %j %j', async (argv, environment, message) => {
     const { exitCode, stderr, stdout } = await runStevedore(['run', ...argv], { environment });
     expect(stderr).toContain(`stevedore: ${message}`);
@@ -123,12 +127,16 @@ describe('the usage', () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
   });
 
-  it.each([[['--help']], [['run', '--help']], [['check', '-h']], [['help', 'plan']], [['pull', '--help']]])(
-    '%j shows help with examples on standard output',
-    async (argv) => {
-      const { exitCode, stdout, stderr } = await runStevedore(argv);
-      expect(stdout).toMatch(/Usage: stevedore[\s\S]*Examples:\n {2}/);
-      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    },
-  );
+  it.each([
+    [['--help']],
+    [['run', '--help']],
+    [['check', '-h']],
+    [['help', 'plan']],
+    [['pull', '--help']],
+    [['prune', '--help']],
+  ])('%j shows help with examples on standard output', async (argv) => {
+    const { exitCode, stdout, stderr } = await runStevedore(argv);
+    expect(stdout).toMatch(/Usage: stevedore[\s\S]*Examples:\n {2}/);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  });
 });

@@ -34,6 +34,7 @@ async function serve(agent: Partial<ControlledAgent>): Promise<ReturnType<typeof
   const server = createControlServer(folder, {
     plan: () => Promise.resolve(plan),
     followRound: () => Promise.reject(new Error('not asked for')),
+    pruneRound: () => Promise.reject(new Error('not asked for')),
     ...agent,
   });
   await server.start(stopping.signal);
@@ -168,6 +169,7 @@ describe('the control socket', () => {
     const server = createControlServer(long, {
       plan: () => Promise.resolve(plan),
       followRound: () => Promise.reject(),
+      pruneRound: () => Promise.reject(),
     });
     await expect(server.start(stopping.signal)).rejects.toThrow(/longer than the 107 bytes/);
     expect(await connectControl(long, signal)).toBeUndefined();
@@ -175,10 +177,10 @@ describe('the control socket', () => {
 
   it('refuses what it does not know', async () => {
     await serve({});
-    const asking = request({ socketPath: join(folder, 'control.sock'), path: '/v1/prune', method: 'POST' }).end();
+    const asking = request({ socketPath: join(folder, 'control.sock'), path: '/v1/frob', method: 'POST' }).end();
     const [response] = (await once(asking, 'response')) as [NodeJS.ReadableStream & { statusCode: number }];
     expect(response.statusCode).toBe(404);
-    expect(await text(response)).toContain('this agent does not know POST /v1/prune');
+    expect(await text(response)).toContain('this agent does not know POST /v1/frob');
   });
 });
 

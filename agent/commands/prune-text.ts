@@ -1,0 +1,66 @@
+import type { PruneRoundEvent } from '../core/prune-round.ts';
+import { toImageNames } from './image-names.ts';
+import { outcomeWords } from './outcome-words.ts';
+import { toReadableSize } from './sizes.ts';
+
+type Planned = Extract<PruneRoundEvent, { kind: 'planned' }>;
+type Leftover = Extract<PruneRoundEvent, { kind: 'leftover' }>;
+type Done = Extract<PruneRoundEvent, { kind: 'done' }>;
+
+/** For people: mostly one line an event. */
+export function toPruneEventText(event: PruneRoundEvent): string {
+  switch (event.kind) {
+    case 'planned':
+      return toPlannedText(event);
+    case 'would_remove':
+      return `would remove ${toImageNames(event)}: ${event.reason}, frees ${toReadableSize(event.freesBytes)}`;
+    case 'removed':
+      return `removed ${toImageNames(event)}: ${event.reason}, ${toReadableSize(event.reclaimedBytes)} reclaimed in ${event.seconds.toFixed(1)} s`;
+    case 'skipped':
+      return `skipped ${toImageNames(event)}: now ${event.reason}`;
+    case 'failed':
+      return `failed ${toImageNames(event)}: ${event.message}`;
+    case 'leftover':
+      return toLeftoverText(event);
+    case 'done':
+      return toDoneText(event);
+  }
+}
+
+function toPlannedText({ dryRun, images, bytes, targetBytes, shortfallBytes }: Planned): string {
+  const lines = dryRun ? ['dry run: nothing is removed'] : [];
+  const target = targetBytes > 0 ? `, ${toReadableSize(targetBytes)} wanted` : '';
+  lines.push(`${toImageCount(images)} to remove, which frees ${toReadableSize(bytes)}${target}`);
+  if (shortfallBytes > 0) lines.push(`nothing more may go: ${toReadableSize(shortfallBytes)} will be missing`);
+  return lines.join('\n');
+}
+
+function toLeftoverText({ leftover, name, bytes, outcome }: Leftover): string {
+  const words = { removed: 'removed', would_remove: 'would remove', skipped: 'skipped', failed: 'failed' } as const;
+  const size = bytes === undefined ? '' : `, ${toReadableSize(bytes)}`;
+  return `${words[outcome]} ${leftover} ${name}${size}`;
+}
+
+/** The three figures answer different questions, so each says what it counts. */
+function toDoneText({ outcome, dryRun, removed, skipped, failed, shortfallBytes, ...reclaimed }: Done): string {
+  const lines = [
+    `${outcomeWords[outcome]}: ${dryRun ? 'dry run, ' : ''}${removed} removed, ${skipped} skipped, ${failed} failed`,
+  ];
+  if (!dryRun) {
+    lines.push(
+      figure('reclaimed', reclaimed.reclaimedBytes, 'proven freed by these removals'),
+      figure('filesystem gain', reclaimed.filesystemFreedBytes, 'more free than before, other writers included'),
+      figure('nominal size', reclaimed.nominalBytes, 'as the runtime lists the images, shared layers each time'),
+    );
+  }
+  if (shortfallBytes > 0) lines.push(`target not met: ${toReadableSize(shortfallBytes)} missing`);
+  return lines.join('\n');
+}
+
+function figure(name: string, bytes: number, meaning: string): string {
+  return `  ${name.padEnd(16)}${toReadableSize(bytes).padStart(9)}  (${meaning})`;
+}
+
+function toImageCount(images: number): string {
+  return `${images} ${images === 1 ? 'image' : 'images'}`;
+}
