@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { toChainIds } from '../../agent/core/layers.ts';
 import type { ManifestSummary } from '../../agent/core/manifest.ts';
+import type { ImageDetails } from '../../agent/core/node-images.ts';
 
 export interface FakeLayer {
   readonly digest: string;
@@ -10,6 +11,8 @@ export interface FakeLayer {
   /** Compressed. */
   readonly sizeBytes: number;
   readonly unpackedBytes: number;
+  /** Files and folders when it is unpacked; default 10. */
+  readonly inodes?: number;
 }
 
 export interface FakeImage {
@@ -20,6 +23,7 @@ export interface FakeImage {
   readonly layers: readonly FakeLayer[];
   readonly chainIds: readonly string[];
   readonly platform: string;
+  readonly details: ImageDetails;
 }
 
 export interface FakeImageSpec {
@@ -29,6 +33,9 @@ export interface FakeImageSpec {
   readonly manifestDigest?: string;
   readonly configBytes?: number;
   readonly platform?: string;
+  /** Build time, epoch ms. */
+  readonly builtAt?: number;
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export function fakeDigest(seed: string): string {
@@ -47,7 +54,9 @@ export function fakeImage(seed: string, spec: FakeImageSpec): FakeImage {
     typeof layer === 'number' ? fakeLayer(`${seed} ${index}`, layer) : layer,
   );
   const platform = spec.platform ?? 'linux/amd64';
-  const content = `${platform} ${layers.map((layer) => layer.diffId).join(' ')}`;
+  const { builtAt, labels = {} } = spec;
+  const more = builtAt === undefined && spec.labels === undefined ? '' : JSON.stringify([builtAt, labels]);
+  const content = `${platform} ${layers.map((layer) => layer.diffId).join(' ')}${more}`;
   return {
     id: spec.id ?? fakeDigest(`config ${content}`),
     manifestDigest: spec.manifestDigest ?? fakeDigest(`manifest ${content}`),
@@ -55,6 +64,7 @@ export function fakeImage(seed: string, spec: FakeImageSpec): FakeImage {
     layers,
     chainIds: toChainIds(layers.map((layer) => layer.diffId)),
     platform,
+    details: { builtAt, labels },
   };
 }
 

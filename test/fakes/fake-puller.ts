@@ -5,6 +5,7 @@ import type { PullRequest } from '../../agent/runtime/runtime.ts';
 import { toBlobs } from './fake-image.ts';
 import type { FakeBlob, FakeImage } from './fake-image.ts';
 import type { FakeRegistryContent } from './fake-registry-content.ts';
+import { removalHolder } from './fake-remover.ts';
 import type { FakeStore } from './fake-store.ts';
 import { pause } from './pulse.ts';
 import type { Pulse } from './pulse.ts';
@@ -14,6 +15,8 @@ export interface PullerRules {
   readonly unpackMs: number;
   readonly resumes: boolean;
   readonly reportsProgress: boolean;
+  /** What the disk has left. */
+  readonly availBytes: () => number;
 }
 
 /** A blob comes in this many steps, each a chance to see progress, a hold, a fault or an abort. */
@@ -78,7 +81,9 @@ export class FakePuller {
       if (this.#rules.resumes) this.#report(pull);
       this.#report(pull);
       for (const blob of pull.blobs) await this.#fetch(blob, pull);
-      for (const chainId of image.chainIds) await this.#unpack(chainId, pull);
+      for (const [index, chainId] of image.chainIds.entries()) {
+        await this.#unpack(chainId, image.layers[index]?.unpackedBytes ?? 0, pull);
+      }
       save(image);
       whole = true;
       return image;
@@ -100,7 +105,8 @@ export class FakePuller {
   }
 
   get leases(): string[] {
-    return this.#rules.resumes ? this.#store.holders : [];
+    if (!this.#rules.resumes) return [];
+    return this.#store.holders.filter((holder) => !holder.startsWith(removalHolder));
   }
 
   hold(reference: string, atBytes: number): void {
@@ -136,6 +142,7 @@ export class FakePuller {
       else await pause((1000 * step) / bytesPerSecond, pull.signal);
       pull.check();
       this.#registry.checkReachable();
+      this.#checkSpace(step, pull);
       this.#store.receive(blob, step);
       request.bytes += step;
       this.#report(pull);
@@ -151,7 +158,7 @@ export class FakePuller {
     if (this.#store.received(blob) !== before) this.#report(pull);
   }
 
-  async #unpack(chainId: string, pull: Pull): Promise<void> {
+  async #unpack(chainId: string, unpackedBytes: number, pull: Pull): Promise<void> {
     await this.#waitForRelease(pull);
     while (!this.#store.isUnpacked(chainId)) {
       if (this.#locks.has(chainId)) {
@@ -166,10 +173,16 @@ export class FakePuller {
           this.#report(pull);
           this.#pulse.fire();
         }
+        this.#checkSpace(unpackedBytes, pull);
         this.#store.unpack(chainId);
       });
     }
     this.#report(pull);
+  }
+
+  #checkSpace(bytes: number, { request }: Pull): void {
+    if (this.#rules.availBytes() < bytes)
+      throw new Failure('no_space', `${request.reference}: no space left on device`);
   }
 
   async #locked(key: string, work: () => Promise<void>): Promise<void> {

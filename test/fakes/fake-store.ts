@@ -1,26 +1,34 @@
 /** What a fake runtime keeps on its disk: names, images, blobs, unpacked layers, and who holds them against collection. */
 
+import type { ImagePart } from '../../agent/core/image-parts.ts';
 import type { PresentLayers, RuntimeImage } from '../../agent/core/node-images.ts';
 import { toBlobs } from './fake-image.ts';
 import type { FakeBlob, FakeImage } from './fake-image.ts';
+import { FakeNames } from './fake-names.ts';
+import { toNominalBytes, toParts, unpackedPart } from './fake-parts.ts';
+import type { PartRules } from './fake-parts.ts';
 
-export interface StoreRules {
-  /** Docker says unpacked bytes and keeps no blobs. */
-  readonly sizes: 'compressed' | 'unpacked';
+export interface StoreRules extends PartRules {
   readonly listsBlobs: boolean;
   readonly listsChainIds: boolean;
   /** Whether a missing part of an image is noticed. */
   readonly seesBroken: boolean;
+  /** Whether it says whose pin a name carries; without, every pin is somebody else's. */
+  readonly knowsPins: boolean;
+}
+
+interface Received {
+  readonly bytes: number;
+  readonly sizeBytes: number;
+  readonly chainId: string | undefined;
 }
 
 export class FakeStore {
+  readonly names = new FakeNames();
   readonly #rules: StoreRules;
   readonly #images = new Map<string, FakeImage>();
-  /** Tag and digest names, to the image id. */
-  readonly #names = new Map<string, string>();
-  readonly #pinned = new Set<string>();
   /** Bytes here so far of each blob, and how many it has. */
-  readonly #received = new Map<string, { readonly bytes: number; readonly sizeBytes: number }>();
+  readonly #received = new Map<string, Received>();
   readonly #chainIds = new Set<string>();
   readonly #holders = new Map<string, FakeImage>();
 
@@ -29,17 +37,18 @@ export class FakeStore {
   }
 
   listImages(): RuntimeImage[] {
-    return [...this.#images.values()].map((image) => {
-      const names = this.namesOf(image.id);
+    return this.images.map((image) => {
+      const named = this.names.of(image.id);
+      const names = named.map(({ name }) => name);
+      const pinned = named.filter(({ pin }) => pin !== undefined);
+      const ours = this.#rules.knowsPins ? pinned.filter(({ pin }) => pin === 'us') : [];
       return {
         id: image.id,
         tags: names.filter((name) => !name.includes('@')),
         digests: names.filter((name) => name.includes('@')),
-        sizeBytes:
-          this.#rules.sizes === 'unpacked'
-            ? sum(image.layers.map((layer) => layer.unpackedBytes))
-            : sum(toBlobs(image).map((blob) => blob.sizeBytes)),
-        pinned: names.some((name) => this.#pinned.has(name)),
+        sizeBytes: toNominalBytes(image, this.#rules),
+        pinnedNames: ours.map(({ name }) => name),
+        pinnedByOthers: pinned.length > ours.length,
         whole: !this.#rules.seesBroken || this.#isWhole(image),
       };
     });
@@ -55,27 +64,34 @@ export class FakeStore {
     };
   }
 
+  /** What of the image is on disk, as the runtime tells it. */
+  partsOf(image: FakeImage): ImagePart[] {
+    return toParts(image, this.#rules, (key) => this.#received.has(key) || this.#chainIds.has(key));
+  }
+
   find(name: string): FakeImage | undefined {
-    const id = this.#names.get(name);
+    const id = this.names.find(name);
     return id === undefined ? undefined : this.#images.get(id);
   }
 
-  has(imageId: string): boolean {
-    return this.#images.has(imageId);
+  get(imageId: string): FakeImage | undefined {
+    return this.#images.get(imageId);
   }
 
-  namesOf(imageId: string): string[] {
-    return [...this.#names].filter(([, id]) => id === imageId).map(([name]) => name);
+  get images(): FakeImage[] {
+    return [...this.#images.values()];
   }
 
-  /** Gives the image these names; a name that moves here leaves its old image, and loses its pin. */
+  /** Gives the image these names. */
   save(image: FakeImage, names: readonly string[]): void {
     this.#images.set(image.id, image);
-    for (const name of names) {
-      this.#names.set(name, image.id);
-      this.#pinned.delete(name);
-    }
+    for (const name of names) this.names.give(name, image.id);
     this.collect();
+  }
+
+  /** Knows an image again whose names were taken and are put back; what it is made of was held meanwhile. */
+  readmit(image: FakeImage): void {
+    this.#images.set(image.id, image);
   }
 
   /** Puts all of an image there without a pull, as an import would. */
@@ -86,19 +102,10 @@ export class FakeStore {
 
   /** @returns the names that it had. */
   remove(imageId: string): string[] {
-    const names = this.namesOf(imageId);
-    for (const name of names) {
-      this.#names.delete(name);
-      this.#pinned.delete(name);
-    }
-    this.#images.delete(imageId);
+    const names = this.names.of(imageId).map(({ name }) => name);
+    for (const name of names) this.names.take(name);
     this.collect();
     return names;
-  }
-
-  setPinned(name: string, pinned: boolean): void {
-    if (pinned) this.#pinned.add(name);
-    else this.#pinned.delete(name);
   }
 
   /** Loses the config or the top layer, as a bad disk or a half-done collection would. */
@@ -114,7 +121,8 @@ export class FakeStore {
   }
 
   receive(blob: FakeBlob, bytes: number): void {
-    this.#received.set(blob.digest, { bytes: this.received(blob) + bytes, sizeBytes: blob.sizeBytes });
+    const { sizeBytes, chainId } = blob;
+    this.#received.set(blob.digest, { bytes: this.received(blob) + bytes, sizeBytes, chainId });
   }
 
   isUnpacked(chainId: string): boolean {
@@ -141,9 +149,9 @@ export class FakeStore {
   /** Drops what no named image and no holder needs. */
   collect(): void {
     for (const id of this.#images.keys()) {
-      if (this.namesOf(id).length === 0) this.#images.delete(id);
+      if (this.names.of(id).length === 0) this.#images.delete(id);
     }
-    const kept = [...this.#images.values(), ...this.#holders.values()];
+    const kept = this.#kept();
     const blobs = new Set(kept.flatMap((image) => toBlobs(image).map((blob) => blob.digest)));
     const chainIds = new Set(kept.flatMap((image) => image.chainIds));
     for (const digest of this.#received.keys()) if (!blobs.has(digest)) this.#received.delete(digest);
@@ -156,14 +164,34 @@ export class FakeStore {
 
   /** Bytes of blobs, complete or not: what an aborted pull may have left. */
   get blobBytes(): number {
-    return sum([...this.#received.values()].map(({ bytes }) => bytes));
+    return this.#blobs().reduce((total, { bytes }) => total + bytes, 0);
+  }
+
+  /** What all of it takes on disk, also what the runtime does not tell. */
+  diskUsage(): { readonly bytes: number; readonly files: number } {
+    const unpacked = new Map(
+      this.#kept().flatMap((image) =>
+        image.layers.map((layer, index) => [image.chainIds[index] ?? '', unpackedPart(layer, this.#rules)] as const),
+      ),
+    );
+    const layers = [...unpacked].filter(([chainId]) => this.#chainIds.has(chainId)).map(([, part]) => part);
+    return {
+      bytes: this.blobBytes + layers.reduce((sum, { bytes }) => sum + bytes, 0),
+      files: this.#blobs().length + layers.reduce((sum, { inodes }) => sum + inodes, 0),
+    };
+  }
+
+  /** Docker throws a blob away when its layer is unpacked. */
+  #blobs(): Received[] {
+    const drops = !this.#rules.listsBlobs && this.#rules.sizes === 'unpacked';
+    return [...this.#received.values()].filter(({ chainId }) => !drops || !this.#chainIds.has(chainId ?? ''));
+  }
+
+  #kept(): FakeImage[] {
+    return [...this.images, ...this.#holders.values()];
   }
 
   #isWhole(image: FakeImage): boolean {
     return this.#received.has(image.id) && image.chainIds.every((chainId) => this.#chainIds.has(chainId));
   }
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }

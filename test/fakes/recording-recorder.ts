@@ -1,5 +1,15 @@
+import type { PartStore } from '../../agent/core/image-parts.ts';
+import type { LeftoverKind } from '../../agent/core/leftovers.ts';
+import type { ImageFilesystem } from '../../agent/core/node-images.ts';
+import type { PrunePlan, RemoveReason } from '../../agent/core/prune-plan.ts';
 import type { WaitReason } from '../../agent/core/pull-plan.ts';
-import type { ImageSetCounts, Recorder } from '../../agent/work/recorder.ts';
+import type { ImageSetCounts, PruneRunRecord, Recorder, RemovalFailureReason } from '../../agent/work/recorder.ts';
+
+interface RecordedRemoval {
+  readonly reason: RemoveReason;
+  readonly reclaimed: Readonly<Partial<Record<PartStore, number>>>;
+  readonly nominalBytes: number;
+}
 
 /** Keeps what was reported, for tests. */
 export class RecordingRecorder implements Recorder {
@@ -16,6 +26,20 @@ export class RecordingRecorder implements Recorder {
   lost = 0;
   streamRestarts = 0;
   isDryRun = false;
+  disk: ImageFilesystem | undefined;
+  ratios: Readonly<Record<'low' | 'high' | 'critical', number>> | undefined;
+  pinned = 0;
+  unused = 0;
+  used = 0;
+  isPruneEnabled: boolean | undefined;
+  usage: { readonly count: number; readonly trackedSince: number } | undefined;
+  saveFailures = 0;
+  readonly plans: PrunePlan[] = [];
+  readonly runs: PruneRunRecord[] = [];
+  readonly removals: RecordedRemoval[] = [];
+  readonly removalFailures: RemovalFailureReason[] = [];
+  found: ReadonlyMap<LeftoverKind, { readonly count: number; readonly bytes: number }> = new Map();
+  readonly leftoverRemovals: { readonly kind: LeftoverKind; readonly bytes: number }[] = [];
 
   configurationLoaded(accepted: boolean): void {
     this.accepted.push(accepted);
@@ -31,8 +55,12 @@ export class RecordingRecorder implements Recorder {
   eventStreamRestarted(): void {
     this.streamRestarts += 1;
   }
-  imageFilesystem(): void {}
-  highWatermark(): void {}
+  imageFilesystem(usage: ImageFilesystem): void {
+    this.disk = usage;
+  }
+  watermarks(ratios: Readonly<Record<'low' | 'high' | 'critical', number>>): void {
+    this.ratios = ratios;
+  }
   imageSets(counts: readonly ImageSetCounts[]): void {
     this.sets = counts;
   }
@@ -55,5 +83,41 @@ export class RecordingRecorder implements Recorder {
   }
   imagesLost(count: number): void {
     this.lost += count;
+  }
+  imagesPinned(count: number): void {
+    this.pinned = count;
+  }
+  prefetchedUnused(count: number): void {
+    this.unused = count;
+  }
+  prefetchedUsed(count: number): void {
+    this.used += count;
+  }
+  pruneEnabled(enabled: boolean): void {
+    this.isPruneEnabled = enabled;
+  }
+  usageRecords(count: number, trackedSince: number): void {
+    this.usage = { count, trackedSince };
+  }
+  usageStateSaveFailed(): void {
+    this.saveFailures += 1;
+  }
+  prunePlanned(plan: PrunePlan): void {
+    this.plans.push(plan);
+  }
+  pruneRun(run: PruneRunRecord): void {
+    this.runs.push(run);
+  }
+  imageRemoved(reason: RemoveReason, reclaimed: RecordedRemoval['reclaimed'], nominalBytes: number): void {
+    this.removals.push({ reason, reclaimed, nominalBytes });
+  }
+  removalFailed(reason: RemovalFailureReason): void {
+    this.removalFailures.push(reason);
+  }
+  leftovers(found: ReadonlyMap<LeftoverKind, { readonly count: number; readonly bytes: number }>): void {
+    this.found = found;
+  }
+  leftoverRemoved(kind: LeftoverKind, bytes: number): void {
+    this.leftoverRemovals.push({ kind, bytes });
   }
 }

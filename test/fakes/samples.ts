@@ -1,7 +1,10 @@
-import type { Configuration, ImageSet, PrefetchSettings } from '../../agent/core/configuration.ts';
+import type { Configuration, ImageSet, PrefetchSettings, PruneSettings } from '../../agent/core/configuration.ts';
 import { parseCron } from '../../agent/config/cron.ts';
+import type { CronSchedule } from '../../agent/core/cron-schedule.ts';
 import { normaliseReference } from '../../agent/core/image-reference.ts';
 import type { Window } from '../../agent/core/window.ts';
+
+const hourMs = 3_600_000;
 
 /** An image set that selects every node, with what the test cares about. */
 export function sampleSet(name: string, images: readonly string[], more: Partial<ImageSet> = {}): ImageSet {
@@ -22,6 +25,7 @@ export function sampleSet(name: string, images: readonly string[], more: Partial
 export function sampleConfiguration(
   imageSets: readonly ImageSet[],
   prefetch: Partial<PrefetchSettings> = {},
+  prune: Partial<PruneSettings> = {},
 ): Configuration {
   return {
     registries: [],
@@ -35,15 +39,52 @@ export function sampleConfiguration(
       pullTimeoutMs: undefined,
       allow: undefined,
       maxImageSizeBytes: undefined,
+      pinBudget: { kind: 'share', ratio: 0.5 },
       ...prefetch,
     },
-    prune: { watermarks: { high: { kind: 'used', ratio: 0.75 } } },
+    prune: samplePrune(prune),
+  };
+}
+
+/** The defaults, but without jitter. */
+export function samplePrune(more: Partial<PruneSettings> = {}): PruneSettings {
+  const week = { enabled: false, unusedForMs: 168 * hourMs };
+  const day = { enabled: false, unusedForMs: 24 * hourMs };
+  return {
+    enabled: true,
+    dryRun: false,
+    schedule: { cron: '0 2 * * *', schedule: sampleSchedule('0 2 * * *'), timeZone: 'UTC' },
+    jitterMs: 0,
+    unusedForMs: 168 * hourMs,
+    minimumAgeMs: hourMs,
+    spaceGraceMs: 24 * hourMs,
+    watermarks: {
+      low: { kind: 'used', ratio: 0.65 },
+      high: { kind: 'used', ratio: 0.75 },
+      critical: { kind: 'used', ratio: 0.82 },
+    },
+    keep: [],
+    keepNewestPerRepository: 0,
+    leftovers: {
+      stopped_container: week,
+      build_cache: week,
+      network: week,
+      volume: week,
+      ingest: day,
+      snapshot: week,
+      lease: day,
+    },
+    ...more,
   };
 }
 
 /** @throws Error where `cron` is no cron line */
 export function sampleWindow(cron: string, durationMs: number): Window {
+  return { cron, schedule: sampleSchedule(cron), durationMs, timeZone: undefined };
+}
+
+function sampleSchedule(cron: string): CronSchedule {
   const parsed = parseCron(cron);
   if (!parsed.ok) throw new Error(`not a cron line: ${cron}`);
-  return { cron, schedule: parsed.schedule, durationMs, timeZone: undefined };
+  return parsed.schedule;
 }
