@@ -8,6 +8,7 @@ export interface Target {
   readonly media_type: string;
   readonly digest: string;
   readonly size: string;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export interface ImageRecord {
@@ -20,6 +21,7 @@ type FullImageRecord = Omit<ImageRecord, 'target'> & { readonly target: Target |
 
 export interface LabelledInfo {
   readonly digest: string;
+  readonly size: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -29,6 +31,7 @@ export interface IngestStatus {
   readonly offset: string;
   readonly total: string;
   readonly expected: string;
+  readonly updated_at: Timestamp | null;
 }
 
 export interface SnapshotInfo {
@@ -41,7 +44,17 @@ export interface SnapshotInfo {
 export interface ContainerRecord {
   readonly id: string;
   readonly image: string;
+  readonly snapshotter: string;
+  readonly snapshot_key: string;
   readonly created_at: Timestamp | null;
+}
+
+export interface Task {
+  /** The container's. */
+  readonly id: string;
+  /** 1 created, 2 running, 3 stopped, 4 paused, 5 pausing. */
+  readonly status: number;
+  readonly exited_at: Timestamp | null;
 }
 
 export interface Lease {
@@ -64,7 +77,8 @@ export interface Envelope {
 
 type Empty = Record<string, never>;
 type Filters = { readonly filters: readonly string[] };
-type SnapshotKey = { readonly snapshotter: string; readonly key: string };
+/** A snapshot by its snapshotter and its name or key. */
+export type SnapshotKey = { readonly snapshotter: string; readonly key: string };
 /** Never without a target, also where the mask leaves it alone: containerd 1.7 and 2.1 die of a nil pointer on one. */
 type ImageWrite = Omit<ImageRecord, 'target'> & { readonly target: Target };
 
@@ -78,11 +92,12 @@ export const images = {
   list: grpcMethod<Filters, { images: readonly ImageRecord[] }>(imagesService, 'List'),
   create: grpcMethod<{ image: ImageWrite }, Empty>(imagesService, 'Create'),
   update: grpcMethod<{ image: ImageWrite; update_mask: { paths: readonly string[] } }, Empty>(imagesService, 'Update'),
-  delete: grpcMethod<{ name: string; sync: boolean }, Empty>(imagesService, 'Delete'),
+  /** containerd 2.0 and later deletes only a record that has `target`; earlier ones ignore it. */
+  delete: grpcMethod<{ name: string; sync: boolean; target?: Target }, Empty>(imagesService, 'Delete'),
 };
 
 export const content = {
-  info: grpcMethod<{ digest: string }, { info: { digest: string; size: string } }>(contentService, 'Info'),
+  info: grpcMethod<{ digest: string }, { info: LabelledInfo }>(contentService, 'Info'),
   list: grpcMethod<Filters, { info: readonly { digest: string }[] }>(contentService, 'List'),
   listLabelled: grpcMethod<Filters, { info: readonly LabelledInfo[] }>(
     contentService,
@@ -90,13 +105,24 @@ export const content = {
     'containerd.services.content.v1.ListLabelledContentResponse',
   ),
   read: grpcMethod<{ digest: string }, { data: Buffer }>(contentService, 'Read'),
+  status: grpcMethod<{ ref: string }, { status: IngestStatus | null }>(contentService, 'Status'),
+  abort: grpcMethod<{ ref: string }, Empty>(contentService, 'Abort'),
   listStatuses: grpcMethod<Filters, { statuses: readonly IngestStatus[] }>(contentService, 'ListStatuses'),
 };
 
 export const snapshots = {
   stat: grpcMethod<SnapshotKey, { info: SnapshotInfo }>(snapshotsService, 'Stat'),
   list: grpcMethod<Filters & { snapshotter: string }, { info: readonly SnapshotInfo[] }>(snapshotsService, 'List'),
-  usage: grpcMethod<SnapshotKey, { size: string }>(snapshotsService, 'Usage'),
+  update: grpcMethod<
+    {
+      snapshotter: string;
+      info: { name: string; labels: Readonly<Record<string, string>> };
+      update_mask: { paths: readonly string[] };
+    },
+    Empty
+  >(snapshotsService, 'Update'),
+  remove: grpcMethod<SnapshotKey, Empty>(snapshotsService, 'Remove'),
+  usage: grpcMethod<SnapshotKey, { size: string; inodes: string }>(snapshotsService, 'Usage'),
 };
 
 export const leases = {
@@ -114,13 +140,13 @@ export const listImageSizes = grpcMethod<object, { images: readonly { id: string
   'runtime.v1.ListImageSizesResponse',
 );
 
+export const listNamespaces = grpcMethod<object, { namespaces: readonly { name: string }[] }>(
+  'containerd.services.namespaces.v1.Namespaces',
+  'List',
+);
 export const listContainers = grpcMethod<Filters, { containers: readonly ContainerRecord[] }>(
   'containerd.services.containers.v1.Containers',
   'List',
 );
-/** Status: 1 created, 2 running, 3 stopped, 4 paused, 5 pausing. */
-export const getTask = grpcMethod<{ container_id: string }, { process: { status: number } | null }>(
-  'containerd.services.tasks.v1.Tasks',
-  'Get',
-);
+export const listTasks = grpcMethod<object, { tasks: readonly Task[] }>('containerd.services.tasks.v1.Tasks', 'List');
 export const subscribe = grpcMethod<Filters, Envelope>('containerd.services.events.v1.Events', 'Subscribe');

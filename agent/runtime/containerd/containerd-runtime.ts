@@ -1,20 +1,24 @@
 /** containerd: the CRI, plus containerd's own services on the same socket for what the CRI cannot say. */
 
 import { basename } from 'node:path';
-import { Failure } from '../../core/failure.ts';
 import { pullImage, readImageRoot, readVersion, removeDeadlineMs } from '../cri/cri-calls.ts';
 import { criPackage } from '../cri/cri-protocol.ts';
+import { createImageDetails, parseJson } from '../cri/image-details.ts';
 import { createGrpcClient, type GrpcClient } from '../grpc/client.ts';
 import { mergePackages } from '../grpc/descriptor.ts';
 import { grpcCode, grpcCodeOf } from '../grpc/status.ts';
 import type { PullRequest, PullResult, Runtime, RuntimeCapabilities, RuntimeInfo } from '../runtime.ts';
-import { containerdPackages, images, type Target } from './containerd-protocol.ts';
-import { listAllContainers } from './containers.ts';
+import { containerdPackages, images } from './containerd-protocol.ts';
+import { createContainerList } from './containers.ts';
 import { watchEvents } from './events.ts';
-import { pinLabel, pinValue } from './image-list.ts';
+import { createImageParts } from './image-parts.ts';
+import { readRecord } from './image-record.ts';
+import { createSandboxImages } from './infrastructure.ts';
+import { savePin } from './pins.ts';
 import { createPullLeases } from './pull-lease.ts';
 import { createPullFollower } from './pull-progress.ts';
 import { createImageStore } from './store.ts';
+import { readBlob } from './target-resolver.ts';
 
 const capabilities: RuntimeCapabilities = {
   events: true,
@@ -39,6 +43,10 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
   });
   const store = createImageStore(client, readSnapshotter);
   const leases = createPullLeases(client);
+  const containers = createContainerList(client, store);
+  const sandboxImages = createSandboxImages(client, store);
+  const parts = createImageParts(client, store, readSnapshotter);
+  const details = createImageDetails(readConfig);
   /** How many pulls of a reference run now: their lease must stay. */
   const pulling = new Map<string, number>();
   let snapshotter: string | undefined;
@@ -48,6 +56,10 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
     const imageRoot = await readImageRoot(client, signal);
     if (imageRoot !== undefined) snapshotter = toSnapshotter(imageRoot);
     return snapshotter ?? defaultSnapshotter;
+  }
+
+  async function readConfig(imageId: string, signal: AbortSignal): Promise<unknown> {
+    return parseJson((await readBlob(client, imageId, signal))?.toString() ?? '');
   }
 
   async function pull(request: PullRequest, signal: AbortSignal): Promise<PullResult> {
@@ -85,9 +97,17 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
       };
     },
 
-    listImages: (signal) => store.listImages(signal),
-    listContainers: (signal) => listAllContainers(client, (name) => store.findImageId(name, signal), signal),
+    async listImages(signal) {
+      const found = await store.listImages(signal);
+      details.keepOnly(new Set(found.map(({ id }) => id)));
+      return found;
+    },
+
+    listContainers: (signal) => containers.list(signal),
     listLayers: (signal) => store.listLayers(signal),
+    listImageParts: (signal) => parts.list(signal),
+    readImageDetails: (imageIds, signal) => details.read(imageIds, signal),
+    findInfrastructureImages: (signal) => sandboxImages.find(signal),
 
     async pull(request, signal) {
       const { reference } = request;
@@ -106,22 +126,21 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
 
     async removeImage(imageId, signal) {
       const group = (await store.listRecords(signal)).find((candidate) => candidate.imageId === imageId);
-      if (group === undefined) return 'absent';
+      if (group === undefined) return { kind: 'absent' };
       let removed = false;
       for (const [index, { name }] of group.records.entries()) {
         // The last one waits for the collector: the disk can be measured when this returns.
         const last = index === group.records.length - 1;
         removed = (await deleteRecord(client, name, last, signal)) || removed;
       }
-      return removed ? 'removed' : 'absent';
+      return removed ? { kind: 'removed', freed: undefined } : { kind: 'absent' };
     },
 
-    async setPinned(name, pinned, signal) {
-      const { labels, target } = await readRecord(client, name, signal);
-      if (pinned ? labels[pinLabel] === pinValue : labels[pinLabel] !== pinValue) return;
-      const image = { name, labels: pinned ? { [pinLabel]: pinValue } : {}, target };
-      await client.unary(images.update, { image, update_mask: { paths: [`labels.${pinLabel}`] } }, signal);
-    },
+    undoRemovals: async () => await Promise.resolve([]),
+    listLeftovers: async () => await Promise.resolve([]),
+    removeLeftover: async () => await Promise.resolve('absent' as const),
+
+    setPinned: (name, pinned, signal) => savePin(client, name, pinned, signal),
 
     async addName(source, target, signal) {
       const record = await readRecord(client, source, signal);
@@ -144,18 +163,6 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
 function toSnapshotter(imageRoot: string): string {
   const folder = basename(imageRoot);
   return folder.startsWith(snapshotterFolder) ? folder.slice(snapshotterFolder.length) : defaultSnapshotter;
-}
-
-interface FoundRecord {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly target: Target;
-}
-
-/** @throws Failure `not_found` */
-async function readRecord(client: GrpcClient, name: string, signal: AbortSignal): Promise<FoundRecord> {
-  const { image } = await client.unary(images.get, { name }, signal);
-  if (image.target === null) throw new Failure('runtime', `${name} has no target`);
-  return { labels: image.labels, target: image.target };
 }
 
 /** False where it was gone already. */

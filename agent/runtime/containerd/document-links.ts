@@ -7,6 +7,7 @@ const referencePrefix = 'containerd.io/gc.ref.';
 const configLabel = `${referencePrefix}content.config`;
 const manifestPrefix = `${referencePrefix}content.m.`;
 const snapshotPrefix = `${referencePrefix}snapshot.`;
+const contentLabel = /^containerd\.io\/gc\.ref\.content(?:[./]|$)/;
 
 export interface DocumentLinks {
   /** Of a manifest: the digest of its config. */
@@ -30,6 +31,21 @@ export function toDocumentLinks(labels: Readonly<Record<string, string>>, snapsh
   return {
     manifests: Object.keys(labels).flatMap((key) => (key.startsWith(manifestPrefix) ? [labels[key] ?? ''] : [])),
   };
+}
+
+/** Every blob that this one keeps from the collector: values of `containerd.io/gc.ref.content`, also with `.` or `/` and more behind. */
+export function toContentReferences(labels: Readonly<Record<string, string>>): string[] {
+  return Object.entries(labels)
+    .filter(([key]) => contentLabel.test(key))
+    .map(([, digest]) => digest);
+}
+
+/** Likewise the snapshots of this snapshotter: `containerd.io/gc.ref.snapshot.<snapshotter>`, also with `/` and more behind. */
+export function toSnapshotReferences(labels: Readonly<Record<string, string>>, snapshotter: string): string[] {
+  const label = snapshotPrefix + snapshotter;
+  return Object.entries(labels)
+    .filter(([key]) => key === label || key.startsWith(`${label}/`))
+    .map(([, name]) => name);
 }
 
 function quote(text: string): string {

@@ -1,11 +1,11 @@
 /** containerd's event stream, as hints to look again. */
 
-import { toStoredName } from '../cri/cri-calls.ts';
+import { toImageId, toStoredName } from '../cri/cri-calls.ts';
 import type { GrpcClient } from '../grpc/client.ts';
 import type { RuntimeEvent } from '../runtime.ts';
 import { type Envelope, subscribe } from './containerd-protocol.ts';
 
-type EventFields = Readonly<Partial<Record<'id' | 'container_id' | 'name' | 'key', string>>>;
+type EventFields = Readonly<Partial<Record<'id' | 'container_id' | 'name' | 'key' | 'image', string>>>;
 
 /** `Any` type URLs carry no prefix in containerd: `containerd.events.TaskStart`. */
 export function decodeEvent(client: GrpcClient, { event }: Envelope): EventFields {
@@ -39,16 +39,17 @@ export async function* watchEvents(client: GrpcClient, signal: AbortSignal): Asy
 /** Undefined for what is no hint: an exec that ended, the CRI's record that is named after a config digest. Pure. */
 export function toRuntimeEvent(topic: string, fields: EventFields): RuntimeEvent | undefined {
   const { id = '', container_id = '' } = fields;
+  const image = toImageId(fields.image ?? '') ?? toStoredName(fields.image ?? '');
   const name = toStoredName(fields.name ?? '');
   switch (topic) {
     case '/containers/create':
-      return { kind: 'container', action: 'create', containerId: id };
+      return { kind: 'container', action: 'create', containerId: id, image };
     case '/containers/delete':
-      return { kind: 'container', action: 'delete', containerId: id };
+      return { kind: 'container', action: 'delete', containerId: id, image };
     case '/tasks/start':
-      return { kind: 'container', action: 'start', containerId: container_id };
+      return { kind: 'container', action: 'start', containerId: container_id, image };
     case '/tasks/exit':
-      return id === container_id ? { kind: 'container', action: 'exit', containerId: container_id } : undefined;
+      return id === container_id ? { kind: 'container', action: 'exit', containerId: container_id, image } : undefined;
     case '/images/create':
     case '/images/update':
       return name === undefined ? undefined : { kind: 'image', action: 'add', name };

@@ -3,10 +3,8 @@
 import { toImageId, toStoredName } from '../cri/cri-calls.ts';
 import type { RuntimeImage } from '../runtime.ts';
 import type { ImageRecord } from './containerd-protocol.ts';
+import { isPinnedByOthers, isPinnedByUs } from './pins.ts';
 import type { ResolvedTarget, Targets } from './target-resolver.ts';
-
-export const pinLabel = 'io.cri-containerd.pinned';
-export const pinValue = 'pinned';
 
 export interface StoreView {
   /** Targets whose documents are all there. */
@@ -20,6 +18,13 @@ export interface StoreView {
 export interface RecordGroup {
   readonly imageId: string;
   readonly records: readonly ImageRecord[];
+}
+
+export interface ImageIdentities {
+  /** Image id by record name. */
+  readonly byName: ReadonlyMap<string, string>;
+  /** Image ids by the chain id of the whole stack: images that differ in their configs alone share it. */
+  readonly byTopChainId: ReadonlyMap<string, readonly string[]>;
 }
 
 /** The CRI's own record of an image is named after the config digest. */
@@ -54,6 +59,23 @@ export function groupRecords(
   return [...groups].map(([imageId, members]) => ({ imageId, records: members }));
 }
 
+export function toIdentities(
+  records: readonly ImageRecord[],
+  targets: Targets,
+  resolved: ReadonlyMap<string, ResolvedTarget>,
+): ImageIdentities {
+  const byName = new Map<string, string>();
+  const byTopChainId = new Map<string, string[]>();
+  for (const { imageId, records: named } of groupRecords(records, targets, resolved)) {
+    for (const { name } of named) byName.set(name, imageId);
+    const tops = named.map(({ target }) => resolved.get(target?.digest ?? '')?.topChainId);
+    for (const top of new Set(tops)) {
+      if (top !== undefined) byTopChainId.set(top, [...(byTopChainId.get(top) ?? []), imageId]);
+    }
+  }
+  return { byName, byTopChainId };
+}
+
 export function toRuntimeImages(groups: readonly RecordGroup[], view: StoreView): RuntimeImage[] {
   return groups.map((group) => toRuntimeImage(group, view));
 }
@@ -63,17 +85,20 @@ function toRuntimeImage({ imageId, records }: RecordGroup, view: StoreView): Run
   const whole = wholeRecords.length > 0;
   // A name whose own manifest is gone does not name this image any more; pulling it again repairs it.
   const naming = whole ? wholeRecords : records;
-  const names = [
-    ...new Set(naming.map((record) => toStoredName(record.name)).filter((name) => name !== undefined)),
-  ].sort();
+  const names = toNames(naming);
   return {
     id: imageId,
     tags: names.filter((name) => !name.includes('@')),
     digests: names.filter((name) => name.includes('@')),
     sizeBytes: view.sizes.get(imageId) ?? 0,
-    pinned: records.some((record) => record.labels[pinLabel] === pinValue),
+    pinnedNames: toNames(records.filter(({ labels }) => isPinnedByUs(labels))),
+    pinnedByOthers: records.some(({ labels }) => isPinnedByOthers(labels)),
     whole,
   };
+}
+
+function toNames(records: readonly ImageRecord[]): string[] {
+  return [...new Set(records.map(({ name }) => toStoredName(name)).filter((name) => name !== undefined))].sort();
 }
 
 function isWhole({ target }: ImageRecord, { resolved, snapshots }: StoreView): boolean {

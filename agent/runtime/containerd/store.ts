@@ -6,15 +6,24 @@ import type { PresentLayers, RuntimeImage } from '../runtime.ts';
 import { mapBounded } from './bounded.ts';
 import { content, type ImageRecord, images, listImageSizes, snapshots } from './containerd-protocol.ts';
 import { type DocumentLinks, toDocumentLinks, toLinkFilters } from './document-links.ts';
-import { groupRecords, type RecordGroup, toRuntimeImages, toTargets } from './image-list.ts';
+import {
+  groupRecords,
+  type ImageIdentities,
+  type RecordGroup,
+  toIdentities,
+  toRuntimeImages,
+  toTargets,
+} from './image-list.ts';
 import { createTargetResolver, type LinkedDocuments, type ResolvedTarget, type Targets } from './target-resolver.ts';
 
 export interface ImageStore {
   listImages(signal: AbortSignal): Promise<RuntimeImage[]>;
   listLayers(signal: AbortSignal): Promise<PresentLayers>;
   listRecords(signal: AbortSignal): Promise<RecordGroup[]>;
-  /** The id of the image that a record's name stands for now; undefined where there is none. */
-  findImageId(name: string, signal: AbortSignal): Promise<string | undefined>;
+  /** Committed snapshot → its parent, `''` at the base. */
+  listSnapshots(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** By what images can be told from a container. */
+  listIdentities(signal: AbortSignal): Promise<ImageIdentities>;
 }
 
 const parallelCalls = 16;
@@ -130,15 +139,12 @@ export function createImageStore(
       return groupRecords(records, targets, await resolve(targets, signal));
     },
 
-    async findImageId(name, signal) {
-      try {
-        const { image } = await client.unary(images.get, { name }, signal);
-        const resolved = await resolver.resolve(toTargets([image]), new Map(), signal);
-        return resolved.get(image.target?.digest ?? '')?.imageId;
-      } catch (error) {
-        if (error instanceof Failure && error.code === 'not_found') return undefined;
-        throw error;
-      }
+    listSnapshots,
+
+    async listIdentities(signal) {
+      const records = await readRecords(signal);
+      const targets = toTargets(records);
+      return toIdentities(records, targets, await resolve(targets, signal));
     },
   };
 }

@@ -43,25 +43,42 @@ export function toRuntimeImage(image: CriImage): RuntimeImage {
     tags: toNames(image.repo_tags),
     digests: toNames(image.repo_digests),
     sizeBytes: Number(image.size),
-    pinned: image.pinned,
+    pinnedNames: [],
+    // The CRI does not tell whose pin it is.
+    pinnedByOthers: image.pinned,
     whole: true,
   };
 }
 
+export interface ContainerTimes {
+  /** Epoch milliseconds. */
+  readonly startedAt: number | undefined;
+  readonly finishedAt: number | undefined;
+}
+
+const unknownTimes: ContainerTimes = { startedAt: undefined, finishedAt: undefined };
+
+/** Nanoseconds since the epoch as milliseconds; undefined for what did not happen yet. Pure. */
+export function toEpochMsOfNs(ns: string): number | undefined {
+  const ms = Math.floor(Number(ns) / 1e6);
+  return ms > 0 ? ms : undefined;
+}
+
 /** Pure. The kubelet creates containers from an image id and passes the pod's wording beside it. */
-export function toRuntimeContainer(container: CriContainer): RuntimeContainer {
+export function toRuntimeContainer(container: CriContainer, times: ContainerTimes = unknownTimes): RuntimeContainer {
   const { image } = container;
   const imageName =
     toStoredName(image?.user_specified_image ?? '') ??
     toStoredName(image?.image ?? '') ??
     toStoredName(container.image_ref);
-  const createdAt = Math.floor(Number(container.created_at) / 1e6);
+  const imageId = toImageId(container.image_id) ?? toImageId(container.image_ref) ?? toImageId(image?.image ?? '');
   return {
     id: container.id,
     state: states[container.state] ?? 'unknown',
-    imageId: toImageId(container.image_id) ?? toImageId(container.image_ref) ?? toImageId(image?.image ?? ''),
+    imageIds: imageId === undefined ? [] : [imageId],
     imageName,
-    createdAt: createdAt > 0 ? createdAt : undefined,
+    createdAt: toEpochMsOfNs(container.created_at),
+    ...times,
   };
 }
 

@@ -1,12 +1,14 @@
 /** The part of the CRI (kubernetes/cri-api, runtime.v1) that we use, with its field numbers. */
 
-import { field, grpcMethod, inPackage, message, repeated, rpc } from '../grpc/descriptor.ts';
+import { field, grpcMethod, inPackage, message, repeated, rpc, stringMap } from '../grpc/descriptor.ts';
 
 export const criPackage = inPackage('runtime.v1', {
   RuntimeService: {
     methods: {
       Version: rpc('VersionRequest', 'VersionResponse'),
+      Status: rpc('StatusRequest', 'StatusResponse'),
       ListContainers: rpc('ListContainersRequest', 'ListContainersResponse'),
+      ContainerStatus: rpc('ContainerStatusRequest', 'ContainerStatusResponse'),
       ListPodSandbox: rpc('ListPodSandboxRequest', 'ListPodSandboxResponse'),
     },
   },
@@ -21,6 +23,8 @@ export const criPackage = inPackage('runtime.v1', {
   },
   VersionRequest: message(),
   VersionResponse: message({ runtime_name: field(2), runtime_version: field(3) }),
+  StatusRequest: message({ verbose: field(1, 'bool') }),
+  StatusResponse: message({ info: stringMap(2) }),
   ImageSpec: message({ image: field(1), user_specified_image: field(18) }),
   AuthConfig: message({ username: field(1), password: field(2), server_address: field(4) }),
   Image: message({
@@ -32,8 +36,8 @@ export const criPackage = inPackage('runtime.v1', {
   }),
   ListImagesRequest: message(),
   ListImagesResponse: message({ images: repeated(1, 'Image') }),
-  ImageStatusRequest: message({ image: field(1, 'ImageSpec') }),
-  ImageStatusResponse: message({ image: field(1, 'Image') }),
+  ImageStatusRequest: message({ image: field(1, 'ImageSpec'), verbose: field(2, 'bool') }),
+  ImageStatusResponse: message({ image: field(1, 'Image'), info: stringMap(2) }),
   PullImageRequest: message({ image: field(1, 'ImageSpec'), auth: field(2, 'AuthConfig') }),
   PullImageResponse: message({ image_ref: field(1) }),
   RemoveImageRequest: message({ image: field(1, 'ImageSpec') }),
@@ -52,6 +56,9 @@ export const criPackage = inPackage('runtime.v1', {
     image_id: field(10),
   }),
   ListContainersResponse: message({ containers: repeated(1, 'Container') }),
+  ContainerStatusRequest: message({ container_id: field(1) }),
+  ContainerStatus: message({ started_at: field(5, 'int64'), finished_at: field(6, 'int64') }),
+  ContainerStatusResponse: message({ status: field(1, 'ContainerStatus') }),
   ListPodSandboxRequest: message(),
   PodSandbox: message({ id: field(1), state: field(3, 'int32'), created_at: field(4, 'int64') }),
   ListPodSandboxResponse: message({ items: repeated(1, 'PodSandbox') }),
@@ -95,6 +102,15 @@ export interface CriSandbox {
   readonly created_at: string;
 }
 
+export interface CriContainerStatus {
+  /** Nanoseconds since the epoch; 0: not yet. */
+  readonly started_at: string;
+  readonly finished_at: string;
+}
+
+/** What a runtime tells beyond the CRI, by topic: mostly JSON, each runtime's own. Only with `verbose`. */
+export type CriInfo = Readonly<Record<string, string>>;
+
 type Empty = Record<string, never>;
 
 export const cri = {
@@ -105,7 +121,12 @@ export const cri = {
   ),
   listPodSandbox: grpcMethod<Empty, { items: readonly CriSandbox[] }>('runtime.v1.RuntimeService', 'ListPodSandbox'),
   listImages: grpcMethod<Empty, { images: readonly CriImage[] }>('runtime.v1.ImageService', 'ListImages'),
-  imageStatus: grpcMethod<{ image: CriImageSpec }, { image: CriImage | null }>(
+  status: grpcMethod<{ verbose: boolean }, { info: CriInfo }>('runtime.v1.RuntimeService', 'Status'),
+  containerStatus: grpcMethod<{ container_id: string }, { status: CriContainerStatus | null }>(
+    'runtime.v1.RuntimeService',
+    'ContainerStatus',
+  ),
+  imageStatus: grpcMethod<{ image: CriImageSpec; verbose?: boolean }, { image: CriImage | null; info: CriInfo }>(
     'runtime.v1.ImageService',
     'ImageStatus',
   ),

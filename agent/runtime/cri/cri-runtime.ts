@@ -1,8 +1,9 @@
 /** Any runtime with a CRI v1 socket: no events, no progress, no resume, no pins, no second names. */
 
-import { Failure } from '../../core/failure.ts';
+import { Failure, isRuntimeUnavailable } from '../../core/failure.ts';
 import { createGrpcClient } from '../grpc/client.ts';
-import type { Runtime, RuntimeCapabilities, RuntimeInfo } from '../runtime.ts';
+import type { Runtime, RuntimeCapabilities, RuntimeImage, RuntimeInfo } from '../runtime.ts';
+import { createContainerTimes } from './container-times.ts';
 import {
   pullImage,
   readImageRoot,
@@ -11,8 +12,11 @@ import {
   toImageId,
   toRuntimeContainer,
   toRuntimeImage,
+  toStoredName,
 } from './cri-calls.ts';
-import { cri, criPackage } from './cri-protocol.ts';
+import { cri, type CriContainer, criPackage } from './cri-protocol.ts';
+import { createImageDetails, isObject, parseJson } from './image-details.ts';
+import { isPauseImage, readSandboxImageName } from './sandbox-image.ts';
 
 const capabilities: RuntimeCapabilities = {
   events: false,
@@ -26,7 +30,32 @@ const capabilities: RuntimeCapabilities = {
 /** @param options.endpoint `unix:///run/crio/crio.sock` */
 export function createCriRuntime(options: { readonly endpoint: string }): Runtime {
   const client = createGrpcClient(options.endpoint, criPackage);
+  const times = createContainerTimes(client);
+  const details = createImageDetails(readConfig);
   const missing = (what: string): Failure => new Failure('runtime', `the CRI alone has no way to ${what}`);
+
+  /** The runtime's own spelling of an image id is the only one that all its calls take. */
+  let spellings: ReadonlyMap<string, string> = new Map();
+
+  async function listImages(signal: AbortSignal): Promise<RuntimeImage[]> {
+    const { images } = await client.unary(cri.listImages, {}, signal);
+    const found = images.map(toRuntimeImage);
+    spellings = new Map(images.map(({ id }) => [toImageId(id) ?? id, id]));
+    details.keepOnly(new Set(found.map(({ id }) => id)));
+    return found;
+  }
+
+  /** containerd and CRI-O give the whole config under `imageSpec`. */
+  async function readConfig(imageId: string, signal: AbortSignal): Promise<unknown> {
+    try {
+      const request = { image: { image: spellings.get(imageId) ?? imageId }, verbose: true };
+      const answer = parseJson((await client.unary(cri.imageStatus, request, signal)).info['info'] ?? '');
+      return isObject(answer) ? answer['imageSpec'] : undefined;
+    } catch (error) {
+      if (error instanceof Failure && !isRuntimeUnavailable(error)) return undefined;
+      throw error;
+    }
+  }
 
   return {
     async info(signal): Promise<RuntimeInfo> {
@@ -45,14 +74,18 @@ export function createCriRuntime(options: { readonly endpoint: string }): Runtim
       };
     },
 
-    async listImages(signal) {
-      const { images } = await client.unary(cri.listImages, {}, signal);
-      return images.map(toRuntimeImage);
-    },
+    listImages,
 
     async listContainers(signal) {
       const { containers } = await client.unary(cri.listContainers, {}, signal);
-      return containers.map(toRuntimeContainer);
+      const timesById = await times.read(containers, signal);
+      const listed = containers.map((container) => toRuntimeContainer(container, timesById.get(container.id)));
+      if (listed.every(({ imageIds }) => imageIds.length > 0)) return listed;
+      // Older CRI-O names a container's image by digest name instead of id.
+      const images = await listImages(signal);
+      return listed.map((container, index) =>
+        container.imageIds.length > 0 ? container : { ...container, imageIds: findImageIds(containers[index], images) },
+      );
     },
 
     async listLayers(signal) {
@@ -69,18 +102,47 @@ export function createCriRuntime(options: { readonly endpoint: string }): Runtim
     },
 
     async removeImage(imageId, signal) {
-      // RemoveImage of an absent image succeeds, and the runtime's own spelling of the id is the only one that all accept.
-      const { images } = await client.unary(cri.listImages, {}, signal);
-      const image = images.find((candidate) => (toImageId(candidate.id) ?? candidate.id) === imageId);
-      if (image === undefined) return 'absent';
+      // RemoveImage of an absent image succeeds.
+      const images = await listImages(signal);
+      if (!images.some(({ id }) => id === imageId)) return { kind: 'absent' };
+      const image = { image: spellings.get(imageId) ?? imageId };
       try {
-        await client.unary(cri.removeImage, { image: { image: image.id } }, signal, { deadlineMs: removeDeadlineMs });
+        await client.unary(cri.removeImage, { image }, signal, { deadlineMs: removeDeadlineMs });
       } catch (error) {
         // CRI-O refuses with this text and no code of its own.
-        if (error instanceof Failure && /image (is )?(in use|used) by/i.test(error.message)) return 'in_use';
+        if (error instanceof Failure && /image (is )?(in use|used) by/i.test(error.message)) return { kind: 'in_use' };
         throw error;
       }
-      return 'removed';
+      return { kind: 'removed', freed: undefined };
+    },
+
+    async undoRemovals(_begun, signal) {
+      return await Promise.resolve((signal.throwIfAborted(), []));
+    },
+
+    async listImageParts(signal) {
+      const images = await listImages(signal);
+      return new Map(
+        images.map(({ id, sizeBytes }) => [id, [{ key: id, store: 'layer', bytes: sizeBytes, inodes: 0 }]]),
+      );
+    },
+
+    readImageDetails: (imageIds, signal) => details.read(imageIds, signal),
+
+    async findInfrastructureImages(signal) {
+      const [images, name] = await Promise.all([listImages(signal), readSandboxImageName(client, signal)]);
+      const found = images.filter(
+        (image) => isPauseImage(image) || (name !== undefined && [...image.tags, ...image.digests].includes(name)),
+      );
+      return new Set(found.map(({ id }) => id));
+    },
+
+    async listLeftovers(_kinds, signal) {
+      return await Promise.resolve((signal.throwIfAborted(), []));
+    },
+
+    async removeLeftover(_leftover, signal) {
+      return await Promise.resolve((signal.throwIfAborted(), 'absent' as const));
     },
 
     async setPinned() {
@@ -98,4 +160,13 @@ export function createCriRuntime(options: { readonly endpoint: string }): Runtim
 
     close: () => client.close(),
   };
+}
+
+/** The images that a container's own words name now. Pure. */
+function findImageIds(container: CriContainer | undefined, images: readonly RuntimeImage[]): string[] {
+  const { image_ref = '', image } = container ?? {};
+  const names = [image_ref, image?.image ?? '', image?.user_specified_image ?? ''].map(toStoredName);
+  return images
+    .filter(({ tags, digests }) => names.some((name) => name !== undefined && [...tags, ...digests].includes(name)))
+    .map(({ id }) => id);
 }

@@ -49,17 +49,25 @@ describe("containerd's image records", () => {
         tags: ['docker.io/library/app:1'],
         digests: [`docker.io/library/app@${manifest}`],
         sizeBytes: 1_004_597,
-        pinned: false,
+        pinnedNames: [],
+        pinnedByOthers: false,
         whole: true,
       },
     ]);
   });
 
-  it('with the pin label on any name are pinned', () => {
-    const pinned = [...records, record('docker.io/library/app:2', manifest, { 'io.cri-containerd.pinned': 'pinned' })];
-    expect(list(pinned, view)[0]).toMatchObject({ pinned: true });
-    const other = [record('docker.io/library/app:2', manifest, { 'io.cri-containerd.pinned': '' })];
-    expect(list(other, view)[0]).toMatchObject({ pinned: false });
+  const kubelet = 'io.cri-containerd.pinned';
+  const ours = 'stevedore.dev/pinned';
+  const second = 'docker.io/library/app:2';
+
+  it.each([
+    ['both labels are ours', { [kubelet]: 'pinned', [ours]: 'true' }, [second], false],
+    ["the kubelet's label alone is somebody else's", { [kubelet]: 'pinned' }, [], true],
+    ['a value of their own is their wish too', { [kubelet]: 'yes', [ours]: 'true' }, [], true],
+    ['an empty value is no pin', { [kubelet]: '', [ours]: 'true' }, [], false],
+    ['our label alone is what is left of a pin', { [ours]: 'true' }, [], false],
+  ])('are pinned by the labels of any name: %s', (_what, labels, pinnedNames, pinnedByOthers) => {
+    expect(list([...records, record(second, manifest, labels)], view)).toMatchObject([{ pinnedNames, pinnedByOthers }]);
   });
 
   it('that the CRI does not know have no size', () => {

@@ -124,7 +124,15 @@ describe('a look at the images of containerd', () => {
     store = createImageStore(containerd.client, () => Promise.resolve('overlayfs'));
   });
 
-  const shown = { id: config, tags: [name], digests: [], sizeBytes: 1234, pinned: false, whole: true };
+  const shown = {
+    id: config,
+    tags: [name],
+    digests: [],
+    sizeBytes: 1234,
+    pinnedNames: [],
+    pinnedByOthers: false,
+    whole: true,
+  };
 
   it('reads no document where labels tell what belongs together', async () => {
     expect(await store.listImages(signal)).toEqual([shown]);

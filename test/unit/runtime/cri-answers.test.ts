@@ -19,7 +19,8 @@ describe('an image of the CRI', () => {
       tags: ['cache.lan:5000/a:1', 'docker.io/library/busybox:latest'],
       digests: [`docker.io/library/busybox@${digest}`],
       sizeBytes: 2187940,
-      pinned: true,
+      pinnedNames: [],
+      pinnedByOthers: true,
       whole: true,
     });
   });
@@ -39,9 +40,11 @@ describe('a container of the CRI', () => {
     expect(toRuntimeContainer({ ...container, image })).toEqual({
       id: 'c1',
       state: 'running',
-      imageId: `sha256:${hex}`,
+      imageIds: [`sha256:${hex}`],
       imageName: 'docker.io/library/busybox:1',
       createdAt: 1795267287773,
+      startedAt: undefined,
+      finishedAt: undefined,
     });
   });
 
