@@ -6,19 +6,22 @@ import { formatMistakes } from '../core/mistake.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodes } from './exit-codes.ts';
 
-/** `stevedore check FILE`: the list of mistakes is the result, so it goes to standard output. */
+/** `stevedore check FILE`: the list of mistakes is the result, so it goes to standard output. Warnings are no failure. */
 export async function check(file: string, json: boolean, context: CommandContext): Promise<number> {
   const source = file === '-' ? '(standard input)' : file;
   const parsed = await parse(file, source, context);
   if (json) {
+    const outcome = parsed.ok ? 'success' : 'error';
     const mistakes = parsed.ok ? [] : parsed.mistakes;
-    context.stdout.write(
-      `${JSON.stringify({ version: 1, source, outcome: parsed.ok ? 'success' : 'error', mistakes })}\n`,
-    );
+    const warnings = parsed.ok ? parsed.warnings : [];
+    context.stdout.write(`${JSON.stringify({ version: 1, source, outcome, mistakes, warnings })}\n`);
   } else if (parsed.ok) {
     const { imageSets } = parsed.configuration;
     const images = new Set(imageSets.flatMap((imageSet) => imageSet.images)).size;
     context.stdout.write(`${source}: ok, ${count(imageSets.length, 'image set')}, ${count(images, 'image')}\n`);
+    for (const warning of parsed.warnings) {
+      context.stdout.write(`warning: ${formatMistakes([warning], source)}\n`);
+    }
   } else {
     context.stdout.write(`${formatMistakes(parsed.mistakes, source)}\n`);
   }

@@ -27,8 +27,7 @@ export function parseCron(line: string): ParsedCron {
 
 function toSchedule(fields: ParsedFields): ParsedCron {
   const special = [...fields.dayOfMonth, ...fields.dayOfWeek].find((day) => typeof day !== 'number');
-  if (special !== undefined)
-    return { ok: false, rule: `a window does not take ${special}: L, W and # are not supported` };
+  if (special !== undefined) return { ok: false, rule: `${special} cannot be used here: L, W and # are not supported` };
   return {
     ok: true,
     schedule: {

@@ -2,7 +2,7 @@
 
 import { isAbsolute } from 'node:path';
 import * as z from 'zod';
-import { allowGlobRule } from '../core/allow.ts';
+import type { KeepRule, PinBudget } from '../core/configuration.ts';
 import {
   formatReference,
   InvalidReferenceError,
@@ -11,6 +11,7 @@ import {
   registryHostRule,
 } from '../core/image-reference.ts';
 import { imageSetNameRule, labelKeyRule, labelValueRule } from '../core/label-syntax.ts';
+import { referenceGlobRule } from '../core/reference-glob.ts';
 import { formatDuration, parseDuration, parsePercentage, parseSize } from '../core/units.ts';
 import type { Watermark } from '../core/watermark.ts';
 import { parseCron } from './cron.ts';
@@ -32,7 +33,7 @@ const durationForm = 'must be a duration such as 90s, 30m, 10h, 7d or 1h30m';
 export function duration(minMs: number, maxMs: number) {
   return z.string({ error: durationForm }).transform((value, context) => {
     const durationMs = parseDuration(value);
-    if (durationMs === undefined) context.addIssue(durationForm);
+    if (durationMs === undefined) context.addIssue(/^-\d/.test(value) ? 'must not be negative' : durationForm);
     else if (durationMs < minMs) context.addIssue(`must be at least ${formatDuration(minMs)}`);
     else if (durationMs > maxMs) context.addIssue(`must be at most ${formatDuration(maxMs)}`);
     else return durationMs;
@@ -54,13 +55,28 @@ const watermarkForm = 'must be a used percentage such as 75% or free space such 
 
 export const watermark = z.string({ error: watermarkForm }).transform((value, context): Watermark => {
   const ratio = parsePercentage(value);
-  if (ratio !== undefined) return { kind: 'used', ratio };
-  // Plain bytes are valid sizes, but `75` here is a percentage without its sign.
-  const bytes = /[a-zA-Z]$/.test(value) ? parseSize(value) : undefined;
+  const bytes = parseSizeWithUnit(value);
+  if (ratio !== undefined && ratio > 0 && ratio < 1) return { kind: 'used', ratio };
   if (bytes !== undefined && bytes > 0) return { kind: 'free', bytes };
-  context.addIssue(watermarkForm);
+  context.addIssue(/^\d+(\.\d+)?%$/.test(value) ? 'must be above 0% and below 100%' : watermarkForm);
   return z.NEVER;
 });
+
+const pinBudgetForm = 'must be a share such as 50% (0%: pin nothing) or a size such as 200Gi';
+
+export const pinBudget = z.string({ error: pinBudgetForm }).transform((value, context): PinBudget => {
+  const ratio = parsePercentage(value);
+  const bytes = parseSizeWithUnit(value);
+  if (ratio !== undefined) return { kind: 'share', ratio };
+  if (bytes !== undefined) return { kind: 'bytes', bytes };
+  context.addIssue(/^\d+(\.\d+)?%$/.test(value) ? 'must be at most 100%' : pinBudgetForm);
+  return z.NEVER;
+});
+
+/** Where percentages may be written too, a bare number is one whose sign was forgotten. */
+function parseSizeWithUnit(value: string): number | undefined {
+  return /[a-zA-Z]$/.test(value) ? parseSize(value) : undefined;
+}
 
 /** Whole, and small enough to be exact. */
 export function wholeNumber(min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
@@ -96,7 +112,33 @@ export const absolutePath = text((value) =>
 export const imageSetName = text(imageSetNameRule);
 export const labelKey = text(labelKeyRule);
 export const labelValue = text(labelValueRule);
-export const allowGlob = text(allowGlobRule);
+export const allowGlob = text(referenceGlobRule);
+
+const keepLabel = text((value) =>
+  value === '' || value.startsWith('=') ? 'must be the key of an image label, or key=value' : undefined,
+);
+
+export const keepRule = z.union(
+  [
+    z.string().transform((value, context): KeepRule => {
+      const isDigest = /^sha\d+:[^/]*$/i.test(value);
+      const rule = isDigest ? digestRule(value) : referenceGlobRule(value);
+      if (rule === undefined) return isDigest ? { kind: 'digest', digest: value } : { kind: 'glob', glob: value };
+      context.addIssue(rule);
+      return z.NEVER;
+    }),
+    z.strictObject({ label: keepLabel }).transform(({ label }): KeepRule => {
+      const equals = label.indexOf('=');
+      if (equals < 0) return { kind: 'label', key: label, value: undefined };
+      return { kind: 'label', key: label.slice(0, equals), value: label.slice(equals + 1) };
+    }),
+  ],
+  { error: 'must be a glob, a digest, or a map with the key label' },
+);
+
+function digestRule(value: string): string | undefined {
+  return /^sha256:[0-9a-f]{64}$/.test(value) ? undefined : 'a digest is sha256: and 64 lower-case hex digits';
+}
 
 export const cronLine = z.string().transform((cron, context) => {
   const parsed = parseCron(cron);

@@ -7,7 +7,7 @@ import { maxConfigurationBytes, type ParsedConfiguration, parseConfiguration, wh
 
 export interface ConfigurationHandlers {
   /** Also when an edit takes a mistake back, so that the same configuration may come twice in a row. */
-  readonly onConfiguration: (configuration: Configuration) => void;
+  readonly onConfiguration: (configuration: Configuration, warnings: readonly Mistake[]) => void;
   /** The file cannot be used as it is now, or is not there; whatever configuration came last stays in force. */
   readonly onMistakes: (mistakes: readonly Mistake[]) => void;
 }
@@ -28,7 +28,7 @@ export async function watchConfigurationFile(
 ): Promise<void> {
   const onState = (state: FileState): void => {
     const parsed = toConfiguration(state, path);
-    if (parsed.ok) handlers.onConfiguration(parsed.configuration);
+    if (parsed.ok) handlers.onConfiguration(parsed.configuration, parsed.warnings);
     else handlers.onMistakes(parsed.mistakes);
   };
   await watchTextFile(path, maxConfigurationBytes, onState, signal);

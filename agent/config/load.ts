@@ -1,12 +1,20 @@
 /** Configuration text to a configuration, or to all its mistakes at once. */
 
 import type { Configuration, Mistake } from '../core/configuration.ts';
+import { toPathText } from '../core/mistake.ts';
 import { defaultMessage, toMistakes } from './issues.ts';
 import { configurationSchema } from './schema.ts';
-import { parseYaml } from './yaml-text.ts';
+import { findWarnings } from './warnings.ts';
+import { parseYaml, type YamlText } from './yaml-text.ts';
 
 export type ParsedConfiguration =
-  | { readonly ok: true; readonly source: string; readonly configuration: Configuration }
+  | {
+      readonly ok: true;
+      readonly source: string;
+      readonly configuration: Configuration;
+      /** What is allowed, and probably not meant. */
+      readonly warnings: readonly Mistake[];
+    }
   | { readonly ok: false; readonly source: string; readonly mistakes: readonly Mistake[] };
 
 /** The size that a ConfigMap may have. */
@@ -24,9 +32,20 @@ export function parseConfiguration(text: string, source: string): ParsedConfigur
   const { value, keyMistakes } = yaml.text;
   const parsed = configurationSchema.safeParse(withoutEmptySections(value), { error: () => defaultMessage });
   const mistakes = [...keyMistakes, ...(parsed.success ? [] : toMistakes(parsed.error.issues, yaml.text))];
-  if (mistakes.length > 0) return fail(mistakes.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
+  if (mistakes.length > 0) return fail(mistakes.sort(byLine));
   // Without mistakes the parse has succeeded.
-  return parsed.success ? { ok: true, source, configuration: parsed.data } : fail(mistakes);
+  if (!parsed.success) return fail(mistakes);
+  return { ok: true, source, configuration: parsed.data, warnings: toWarnings(parsed.data, yaml.text) };
+}
+
+function toWarnings(configuration: Configuration, text: YamlText): readonly Mistake[] {
+  return findWarnings(configuration)
+    .map(({ path, rule }) => ({ path: toPathText(path), ...text.locate(path), rule }))
+    .sort(byLine);
+}
+
+function byLine(a: Mistake, b: Mistake): number {
+  return (a.line ?? 0) - (b.line ?? 0);
 }
 
 /** A mistake that concerns the whole text. */

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import type { Configuration, CredentialSource, ImageSet, RegistrySettings } from '../core/configuration.ts';
 import type { LabelRequirement } from '../core/label-selector.ts';
 import * as field from './fields.ts';
+import { prune } from './prune-schema.ts';
 
 const secondMs = 1000;
 const hourMs = 3_600_000;
@@ -113,6 +114,7 @@ const prefetch = z
     pullTimeout: field.duration(secondMs, 7 * dayMs).optional(),
     allow: z.array(field.allowGlob).optional(),
     maxImageSize: field.size.optional(),
+    pinBudget: field.pinBudget.prefault('50%'),
   })
   .transform(({ stallTimeout, pullTimeout, maxImageSize, concurrency, allow, ...value }) => ({
     ...value,
@@ -122,10 +124,6 @@ const prefetch = z
     pullTimeoutMs: pullTimeout,
     maxImageSizeBytes: maxImageSize,
   }));
-
-const prune = z.strictObject({
-  watermarks: z.strictObject({ high: field.watermark.default({ kind: 'used', ratio: 0.75 }) }).prefault({}),
-});
 
 export const configurationSchema = z
   .strictObject({

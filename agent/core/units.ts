@@ -47,9 +47,23 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** `75%` or `72.5%` as a ratio above 0 and below 1; undefined where it is none. */
+/** The shortest way to write a size with a unit so that `parseSize` reads it back: `60Gi`, `1.5k`. */
+export function formatSize(sizeBytes: number): string {
+  const texts = Object.entries(unitBytes)
+    // 1.3Gi is no whole number of bytes, so the number of them is not quite 1.3Gi.
+    .flatMap(([unit, bytes]) => [`${sizeBytes / bytes}${unit}`, `${Number((sizeBytes / bytes).toFixed(2))}${unit}`])
+    .filter((text) => parseSize(text) === sizeBytes);
+  return texts.reduce((shortest, text) => (text.length < shortest.length ? text : shortest));
+}
+
+/** `75%` or `72.5%` as a ratio, 0 to 1; undefined where it is no percentage or more than the whole. */
 export function parsePercentage(text: string): number | undefined {
-  const match = /^(\d{1,2}(?:\.\d+)?)%$/.exec(text);
-  const ratio = match === null ? 0 : Number(match[1]) / 100;
-  return ratio > 0 && ratio < 1 ? ratio : undefined;
+  const match = /^(\d{1,3}(?:\.\d+)?)%$/.exec(text);
+  const ratio = match === null ? Number.NaN : Number(match[1]) / 100;
+  return ratio <= 1 ? ratio : undefined;
+}
+
+/** With at most two decimals, so that 0.575 is `57.5%` whatever floating point makes of it. */
+export function formatPercentage(ratio: number): string {
+  return `${Math.round(ratio * 10_000) / 100}%`;
 }

@@ -40,11 +40,14 @@ export class NodeInputs {
     return this.#labels === undefined ? this.#labelsProblem : undefined;
   }
 
-  acceptConfiguration(configuration: Configuration): void {
+  acceptConfiguration(configuration: Configuration, warnings: readonly Mistake[] = []): void {
     const { recorder, log, configurationSource: source, onConfiguration } = this.#parts;
     this.#configuration = configuration;
     recorder.configurationLoaded(true, Date.now());
     log.info({ source, imageSets: configuration.imageSets.map(({ name }) => name) }, 'configuration accepted');
+    for (const { path, value, rule, line } of warnings) {
+      log.warn({ source, path, value, rule, line }, 'configuration says what is probably not meant');
+    }
     this.#report();
     onConfiguration(configuration);
   }

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatDuration, parseDuration, parsePercentage, parseSize } from '../../agent/core/units.ts';
+import {
+  formatDuration,
+  formatPercentage,
+  formatSize,
+  parseDuration,
+  parsePercentage,
+  parseSize,
+} from '../../agent/core/units.ts';
 
 test.each([
   ['0s', 0],
@@ -57,11 +64,13 @@ test.each([
   ['75%', 0.75],
   ['72.5%', 0.725],
   ['0.1%', 0.001],
+  ['0%', 0],
+  ['100%', 1],
 ])('%s is the ratio %d', (text, ratio) => {
   expect(parsePercentage(text)).toBeCloseTo(ratio, 10);
 });
 
-test.each(['0%', '100%', '75', '-5%', '75 %', '%', '175%'])('"%s" is no percentage of a filesystem', (text) =>
+test.each(['75', '-5%', '75 %', '%', '100.1%', '175%', '1000%'])('"%s" is no percentage of a whole', (text) =>
   expect(parsePercentage(text)).toBeUndefined(),
 );
 
@@ -74,6 +83,31 @@ test('a duration reads back as it was written', () => {
     }),
   );
 });
+
+test.each([
+  [20 * 2 ** 30, '20Gi'],
+  [20e9, '20G'],
+  [1.5 * 2 ** 30, '1.5Gi'],
+  [Math.round(1.3 * 2 ** 30), '1.3Gi'],
+  [512 * 2 ** 20, '512Mi'],
+  [1, '0.001k'],
+  [0, '0k'],
+])('%d bytes are written %s', (bytes, text) => expect(formatSize(bytes)).toBe(text));
+
+test('a size reads back as it was written', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 ** 50 }), (bytes) => {
+      expect(parseSize(formatSize(bytes))).toBe(bytes);
+    }),
+  );
+});
+
+test.each([
+  [0.75, '75%'],
+  [0.575, '57.5%'],
+  [1 / 3, '33.33%'],
+  [1, '100%'],
+])('the ratio %d is written %s', (ratio, text) => expect(formatPercentage(ratio)).toBe(text));
 
 test('a size is its number times its unit', () => {
   const unit = fc.constantFrom(['', 1], ['k', 1e3], ['Ki', 2 ** 10], ['G', 1e9], ['Gi', 2 ** 30] as const);

@@ -55,6 +55,24 @@ describe('stevedore check', () => {
       source: file,
       outcome: 'success',
       mistakes: [],
+      warnings: [],
+    });
+  });
+
+  it('prints what is probably not meant, and exits 0 all the same', async () => {
+    await writeFile(file, `${good}prune: { keep: ["*"] }\n`);
+    const rule = 'matches every image that has a name, so that hardly anything is pruned';
+    expect(await runStevedore(['check', file])).toMatchObject({
+      exitCode: 0,
+      stdout: `${file}: ok, 1 image set, 2 images\nwarning: ${file}:4: prune.keep[0]: "*": ${rule}\n`,
+      stderr: '',
+    });
+    const { exitCode, stdout } = await runStevedore(['check', '--json', file]);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      outcome: 'success',
+      mistakes: [],
+      warnings: [{ path: 'prune.keep[0]', value: '*', rule, line: 4 }],
     });
   });
 

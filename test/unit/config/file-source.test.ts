@@ -48,6 +48,16 @@ test('the first look tells what the file holds', async () => {
   expect(seen).toEqual(['3']);
 });
 
+test('what is probably not meant comes with the configuration', async () => {
+  await writeFile(file, 'prune: { keep: ["*"] }\n');
+  const warned = new Promise<readonly string[]>((resolve) => {
+    const onConfiguration = (_: unknown, warnings: readonly { readonly path: string }[]) =>
+      resolve(warnings.map(({ path }) => path));
+    watching = watchConfigurationFile(file, { onConfiguration, onMistakes: () => {} }, stop.signal);
+  });
+  expect(await warned).toEqual(['prune.keep[0]']);
+});
+
 test('an edit in place takes effect within a second', async () => {
   await writeFile(file, concurrency(3));
   watch();

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Configuration } from '../../../agent/core/configuration.ts';
+import { defaultPrune } from './prune-defaults.ts';
 import { accepted, oneSet } from './texts.ts';
 
 const defaults: Configuration = {
@@ -14,8 +15,9 @@ const defaults: Configuration = {
     pullTimeoutMs: undefined,
     allow: undefined,
     maxImageSizeBytes: undefined,
+    pinBudget: { kind: 'share', ratio: 0.5 },
   },
-  prune: { watermarks: { high: { kind: 'used', ratio: 0.75 } } },
+  prune: defaultPrune,
 };
 
 test.each([
@@ -123,15 +125,11 @@ test.each([
   ['allow: []', { allow: [] }],
   ['maxImageSize: 60Gi', { maxImageSizeBytes: 60 * 2 ** 30 }],
   ['maxImageSize: 1000', { maxImageSizeBytes: 1000 }],
+  ['pinBudget: 100%', { pinBudget: { kind: 'share', ratio: 1 } }],
+  ['pinBudget: 0%', { pinBudget: { kind: 'share', ratio: 0 } }],
+  ['pinBudget: 200Gi', { pinBudget: { kind: 'bytes', bytes: 200 * 2 ** 30 } }],
 ])('prefetch: %s', (option, effect) => {
   expect(accepted(`prefetch: { ${option} }`)).toEqual({ ...defaults, prefetch: { ...defaults.prefetch, ...effect } });
-});
-
-test.each([
-  ['60%', { kind: 'used', ratio: 0.6 }],
-  ['20Gi', { kind: 'free', bytes: 20 * 2 ** 30 }],
-])('the high watermark %s', (high, watermark) => {
-  expect(accepted(`prune: { watermarks: { high: ${high} } }`).prune.watermarks.high).toEqual(watermark);
 });
 
 test('JSON is read too, with tabs, and so are anchors and a byte order mark', () => {

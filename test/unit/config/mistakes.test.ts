@@ -118,9 +118,9 @@ test.each<[string, string, string]>([
   ['prefetch: { maxImageSize: 0 }', 'prefetch.maxImageSize', 'must be a size'],
   ['prefetch: { allow: [harbor/*] }', 'prefetch.allow[0]', 'begins with the registry host'],
   ['prefetch: { allow: }', 'prefetch.allow', 'has no value'],
-  ['prune: { watermarks: { high: 75 } }', 'prune.watermarks.high', 'a used percentage such as 75%'],
-  ['prune: { watermarks: { high: "75" } }', 'prune.watermarks.high', 'a used percentage such as 75%'],
-  ['prune: { watermarks: { high: 100% } }', 'prune.watermarks.high', 'a used percentage such as 75%'],
+  ['prefetch: { pinBudget: 0 }', 'prefetch.pinBudget', 'a share such as 50% (0%: pin nothing)'],
+  ['prefetch: { pinBudget: "50" }', 'prefetch.pinBudget', 'a share such as 50% (0%: pin nothing)'],
+  ['prefetch: { pinBudget: 101% }', 'prefetch.pinBudget', 'at most 100%'],
   ['[]', '', 'must be a map'],
   ['hello', '', 'must be a map'],
 ])('%s', (text, path, rule) => {
@@ -133,8 +133,7 @@ test.each([
   'coordinator: {}',
   'warm: {}',
   'prefetch: { maxNodes: 2 }',
-  'prefetch: { pinBudget: 50% }',
-  'prune: { schedule: "0 2 * * *" }',
+  'prune: { window: { cron: "0 2 * * *" } }',
 ])('a key that has no effect does not exist: %s', (text) =>
   expect(refused(text).map(({ rule }) => rule)).toEqual(['unknown key']),
 );

@@ -10,6 +10,12 @@ export function accepted(text: string): Configuration {
   return parsed.configuration;
 }
 
+export function warned(text: string): readonly Mistake[] {
+  const parsed = parseConfiguration(text, 'config.yaml');
+  if (!parsed.ok) throw new Error(formatMistakes(parsed.mistakes, parsed.source));
+  return parsed.warnings;
+}
+
 export function refused(text: string): readonly Mistake[] {
   const parsed = parseConfiguration(text, 'config.yaml');
   return parsed.ok ? [] : parsed.mistakes;
