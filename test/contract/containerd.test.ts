@@ -19,7 +19,10 @@ const makeSubject = () =>
       layers: { chainIds: true, blobs: true },
       seesDamage: true,
       tellsRemovedNames: true,
-      removalInUse: 'removed',
+      removalInUse: 'in_use',
+      parts: { stores: ['content', 'snapshot'], whole: false },
+      tellsStart: false,
+      undoesBegun: false,
     },
   });
 
@@ -46,12 +49,12 @@ describe.skipIf(containerdMissing !== undefined)('containerd beside the kubelet'
     const inPod = await pods.run(reference);
     const byHand = await containers.run(reference);
     const listed = new Map((await runtime.listContainers(soon())).map((container) => [container.id, container]));
-    expect(listed.get(inPod)).toMatchObject({ state: 'running', imageId: image.configDigest });
+    expect(listed.get(inPod)).toMatchObject({ state: 'running', imageIds: [image.configDigest] });
     expect(listed.get(byHand)).toMatchObject({ state: 'running', imageName: reference });
     expect(listed.get(pods.sandboxes.get(inPod) ?? '')).toMatchObject({ state: 'running' });
     await pods.stop(inPod);
     const stopped = (await runtime.listContainers(soon())).find(({ id }) => id === inPod);
-    expect(stopped).toMatchObject({ state: 'exited', imageId: image.configDigest });
+    expect(stopped).toMatchObject({ state: 'exited', imageIds: [image.configDigest] });
     await pods.remove(inPod);
     await containers.remove(byHand);
   });

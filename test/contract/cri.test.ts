@@ -21,6 +21,9 @@ const makeSubject = () =>
       seesDamage: false,
       tellsRemovedNames: false,
       removalInUse: 'removed',
+      parts: { stores: ['layer'], whole: true },
+      tellsStart: true,
+      undoesBegun: false,
     },
   });
 

@@ -1,11 +1,18 @@
-import { expect, vi } from 'vitest';
+import { afterEach, expect, vi } from 'vitest';
 import type { Credential } from '../../agent/core/credentials.ts';
 import { Failure } from '../../agent/core/failure.ts';
 import { toChainIds } from '../../agent/core/layers.ts';
-import type { ExpectedBlob, PullProgress, PullRequest, Runtime, RuntimeImage } from '../../agent/runtime/runtime.ts';
-import { buildImage, buildLayer } from '../harness/images.ts';
+import type {
+  ExpectedBlob,
+  PullProgress,
+  PullRequest,
+  Runtime,
+  RuntimeContainer,
+  RuntimeImage,
+} from '../../agent/runtime/runtime.ts';
+import { buildImage, buildLayer, busyboxImage } from '../harness/images.ts';
 import type { BuiltImage, BuiltIndex } from '../harness/images.ts';
-import type { ContractRegistry, Subject } from './subject.ts';
+import type { ContractContainers, ContractRegistry, Subject } from './subject.ts';
 
 /** No call of the suite may take longer: a hang shows as a TimeoutError, not as a test that never ends. */
 export function soon(ms = 30_000): AbortSignal {
@@ -92,4 +99,57 @@ export async function expectUnavailable(work: Promise<unknown>): Promise<void> {
 /** What a runtime does not declare, it refuses. */
 export async function expectCannot(work: Promise<unknown>): Promise<void> {
   expect((await failureOf(work)).code).toBe('runtime');
+}
+
+export function runnableImage(seed: string): BuiltImage {
+  return busyboxImage([buildLayer({ seed, sizeBytes: 1_000 })]);
+}
+
+export interface Present {
+  readonly reference: string;
+  readonly image: BuiltImage;
+  readonly id: string;
+}
+
+/** Pushes the image and pulls it. */
+export async function present(subject: Subject, name: string, image = smallImage(name)): Promise<Present> {
+  const reference = await push(subject.registry, name, image);
+  await pull(subject.runtime, reference);
+  return { reference, image, id: idOf(subject, image) };
+}
+
+/** The subject's containers; all that a test leaves behind go after it. */
+export function trackContainers(subject: () => Subject): ContractContainers {
+  const made = new Set<string>();
+  const keep = (id: string): string => {
+    made.add(id);
+    return id;
+  };
+  const remove = async (id: string): Promise<void> => {
+    made.delete(id);
+    await subject().containers.remove(id);
+  };
+  afterEach(async () => {
+    for (const id of made) await remove(id);
+  });
+  return {
+    create: async (reference) => keep(await subject().containers.create(reference)),
+    run: async (reference) => keep(await subject().containers.run(reference)),
+    stop: async (id) => {
+      const { containers, runtime } = subject();
+      await containers.stop(id);
+      await eventually(async () => expect(await findContainer(runtime, id)).toMatchObject({ state: 'exited' }));
+    },
+    remove,
+  };
+}
+
+export async function findContainer(runtime: Runtime, id: string): Promise<RuntimeContainer | undefined> {
+  return (await runtime.listContainers(soon())).find((container) => container.id === id);
+}
+
+/** Every name, tags and digests. */
+export async function namesOf(runtime: Runtime, imageId: string): Promise<string[]> {
+  const image = await findImage(runtime, imageId);
+  return image === undefined ? [] : [...image.tags, ...image.digests].toSorted();
 }

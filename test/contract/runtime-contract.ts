@@ -3,9 +3,14 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { describeAborting } from './cases/aborting.ts';
 import { describeHolding } from './cases/holding.ts';
+import { describeLeftovers } from './cases/leftovers.ts';
 import { describeListing } from './cases/listing.ts';
 import { describeLiving } from './cases/living.ts';
+import { describeMeasuring } from './cases/measuring.ts';
+import { describePinning } from './cases/pinning.ts';
 import { describePulling } from './cases/pulling.ts';
+import { describeRemoving } from './cases/removing.ts';
+import { describeUsing } from './cases/using.ts';
 import type { Subject } from './subject.ts';
 
 /** @param missing why it cannot run here; the suite then shows as skipped. */
@@ -26,6 +31,11 @@ export function describeRuntimeContract(name: string, makeSubject: () => Promise
     describePulling(subject);
     describeAborting(subject);
     describeHolding(subject);
+    describeUsing(subject);
+    describePinning(subject);
+    describeMeasuring(subject);
+    describeRemoving(subject);
+    describeLeftovers(subject);
     describeLiving(subject);
   });
 }

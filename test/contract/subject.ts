@@ -1,7 +1,8 @@
 /** What the contract suite needs of whatever it runs on: the runtime, a registry that can misbehave, and hands on both. */
 
 import { Credential } from '../../agent/core/credentials.ts';
-import type { Runtime, RuntimeCapabilities, RuntimeKind } from '../../agent/runtime/runtime.ts';
+import type { PartStore } from '../../agent/core/image-parts.ts';
+import type { LeftoverKind, Runtime, RuntimeCapabilities, RuntimeKind } from '../../agent/runtime/runtime.ts';
 import type { BuiltImage, BuiltIndex } from '../harness/images.ts';
 
 export interface ContractRegistry {
@@ -29,8 +30,14 @@ export interface Expectations {
   readonly seesDamage: boolean;
   /** Docker tells of a removed name only the image id. */
   readonly tellsRemovedNames: boolean;
-  /** Docker refuses; containerd removes the names and keeps what the container stands on. */
+  /** Docker refuses, and the containerd adapter looks; a plain CRI runtime takes the names from under the container. */
   readonly removalInUse: 'removed' | 'in_use';
+  /** Where the parts of an image lie. Only `whole`, each image one part: images share none. */
+  readonly parts: { readonly stores: readonly PartStore[]; readonly whole: boolean };
+  /** When a container was started; containerd does not keep that for containers that the CRI does not know. */
+  readonly tellsStart: boolean;
+  /** What the caller wrote down of a removal helps to undo it; containerd remembers by itself, plain CRI cannot give names. */
+  readonly undoesBegun: boolean;
   /**
    * Docker with containerd's image store: an image's id is the digest of its manifest or index, an image has a digest name only in the
    * repository that it was pulled from first and none once its tag has moved, and part of an aborted pull may still be there.
@@ -54,6 +61,13 @@ export interface Leftovers {
   readonly ingests: readonly string[];
 }
 
+/** Something made by hand that nothing uses. */
+export interface MadeLeftover {
+  readonly kind: LeftoverKind;
+  /** As the runtime calls it: the port's id, or its name. */
+  readonly name: string;
+}
+
 export interface Subject {
   readonly runtime: Runtime;
   readonly expected: Expectations;
@@ -63,6 +77,14 @@ export interface Subject {
   readonly containers: ContractContainers;
   /** Gives an image a further name behind the adapter's back, as an operator would: `docker tag`, `ctr images tag`. */
   tag(reference: string, name: string): Promise<void>;
+  /** Takes one name of an image away behind the adapter's back: `docker rmi`, `ctr images rm`. */
+  untag(name: string): Promise<void>;
+  /** Pins a name as somebody else would; undefined where the runtime has no pins or does not tell of them. */
+  pinByOther: ((reference: string) => Promise<void>) | undefined;
+  /** The image that the runtime's sandboxes run; it is there from the start. */
+  readonly sandboxImage: string;
+  /** Something unused of each kind of leftover that the runtime can have and a test can make. */
+  makeLeftovers(): Promise<readonly MadeLeftover[]>;
   /** By when a runtime that was told to stop has stopped asking the registry. */
   readonly settleMs: number;
   leftovers(): Promise<Leftovers>;

@@ -33,7 +33,8 @@ export function describeListing(subject: () => Subject): void {
       expect(shown).toMatchObject({
         tags: [reference],
         digests: [`${registry.host}/contract/shown@${image.manifestDigest}`],
-        pinned: false,
+        pinnedNames: [],
+        pinnedByOthers: false,
         whole: true,
       });
       expect(shown?.sizeBytes).toBeGreaterThan(25_000);

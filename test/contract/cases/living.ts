@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { leftoverKinds } from '../../../agent/core/leftovers.ts';
 import type { RuntimeEvent } from '../../../agent/runtime/runtime.ts';
 import { buildImage, buildLayer, busyboxImage } from '../../harness/images.ts';
 import {
@@ -64,15 +65,17 @@ export function describeLiving(subject: () => Subject): void {
       await containers.stop(id);
       await containers.remove(id);
       await runtime.removeImage(idOf(subject(), image), soon());
-      const wanted: RuntimeEvent[] = [
+      const wanted: object[] = [
         { kind: 'image', action: 'add', name: watched },
-        { kind: 'container', action: 'create', containerId: id },
-        { kind: 'container', action: 'start', containerId: id },
-        { kind: 'container', action: 'exit', containerId: id },
-        { kind: 'container', action: 'delete', containerId: id },
+        { kind: 'container', action: 'create', containerId: id, image: watched },
+        ...(['start', 'exit', 'delete'] as const).map((action): object =>
+          expect.objectContaining({ kind: 'container', action, containerId: id }),
+        ),
         { kind: 'image', action: 'remove', name: expected.tellsRemovedNames ? watched : idOf(subject(), image) },
       ];
       await eventually(() => expect(events).toEqual(expect.arrayContaining(wanted)));
+      const told = events.flatMap((event) => (event.kind === 'container' ? [event.image] : []));
+      expect(told.filter((name) => name !== watched && name !== undefined)).toEqual([]);
       stop();
       return expect(await ended).toBe('returned');
     });
@@ -101,6 +104,14 @@ export function describeLiving(subject: () => Subject): void {
       if (expected.capabilities.pin) await expectUnavailable(runtime.setPinned(reference, true, soon()));
       if (expected.capabilities.alias)
         await expectUnavailable(runtime.addName(reference, `${reference}-alias`, soon()));
+      const unasked = `sha256:${'2'.repeat(64)}`;
+      await expectUnavailable(runtime.listImageParts(soon()));
+      await expectUnavailable(runtime.readImageDetails([unasked], soon()));
+      await expectUnavailable(runtime.findInfrastructureImages(soon()));
+      if (expected.kind !== 'cri') {
+        await expectUnavailable(runtime.undoRemovals({ imageId: unasked, names: [] }, soon()));
+        await expectUnavailable(runtime.listLeftovers(new Set(leftoverKinds), soon()));
+      }
       await expectUnavailable(pull(runtime, reference));
       await expectUnavailable(runtime.removeImage(idOf(subject(), image), soon()));
       expect(Date.now() - wentAt).toBeLessThan(6_000);

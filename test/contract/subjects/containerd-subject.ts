@@ -4,7 +4,7 @@ import type { Containerd } from '../../harness/containerd.ts';
 import { busyboxImage } from '../../harness/images.ts';
 import type { BuiltImage } from '../../harness/images.ts';
 import { chainIdsOf } from '../helpers.ts';
-import type { ContractContainers, Expectations, Leftovers, Subject } from '../subject.ts';
+import type { ContractContainers, Expectations, Leftovers, MadeLeftover, Subject } from '../subject.ts';
 import { missingBinaries } from './binaries.ts';
 import { startRegistries } from './real-registries.ts';
 
@@ -41,6 +41,12 @@ export async function makeContainerdSubject(options: ContainerdSubjectOptions): 
     tag: async (reference, name) => {
       await containerd.ctr('images', 'tag', reference, name);
     },
+    untag: async (name) => {
+      await containerd.ctr('images', 'rm', name);
+    },
+    pinByOther: toPinByOther(containerd, options.expected),
+    sandboxImage: pauseImage,
+    makeLeftovers: () => (options.expected.kind === 'cri' ? Promise.resolve([]) : makeLeftovers(containerd)),
     settleMs: 300,
     leftovers: () => readLeftovers(containerd),
     damage: (_reference, image, part) => damage(containerd, image, part),
@@ -62,6 +68,30 @@ async function readLeftovers(containerd: Containerd): Promise<Leftovers> {
       .slice(1)
       .map((line) => line.split(/\s+/)[0] ?? ''),
   };
+}
+
+/** The CRI tells of pins from 1.7 on, and takes its time to notice the label. */
+function toPinByOther(containerd: Containerd, { kind }: Expectations): Subject['pinByOther'] {
+  if (kind === 'cri' && /^1\.[0-6]\./.test(containerd.version)) return undefined;
+  return async (reference) => {
+    await containerd.ctr('images', 'label', reference, 'io.cri-containerd.pinned=pinned');
+  };
+}
+
+/** A snapshot that no container names, a download that broke off, and a namespace. */
+async function makeLeftovers(containerd: Containerd): Promise<MadeLeftover[]> {
+  await containerd.ctr('snapshots', 'prepare', 'contract-orphan');
+  const broken = containerd.ctr('content', 'ingest', '--expected-size', '99', 'contract-ingest');
+  await broken.then(
+    () => Promise.reject(new Error('the download did not break off')),
+    () => {},
+  );
+  await containerd.ctr('namespaces', 'create', 'contract-elsewhere');
+  return [
+    { kind: 'snapshot', name: 'contract-orphan' },
+    { kind: 'ingest', name: 'contract-ingest' },
+    { kind: 'namespace', name: 'contract-elsewhere' },
+  ];
 }
 
 /** The runtime holds neither against removal by hand, just as a bad disk would not ask. */

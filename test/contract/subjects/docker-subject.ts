@@ -1,8 +1,9 @@
 import type { Runtime } from '../../../agent/runtime/runtime.ts';
 import { startDockerd } from '../../harness/dockerd.ts';
 import type { Dockerd } from '../../harness/dockerd.ts';
+import { buildLayer, busyboxImage } from '../../harness/images.ts';
 import { soon } from '../helpers.ts';
-import type { Expectations, Subject } from '../subject.ts';
+import type { Expectations, MadeLeftover, Subject } from '../subject.ts';
 import { missingBinaries } from './binaries.ts';
 import { startRegistries } from './real-registries.ts';
 
@@ -18,7 +19,13 @@ const expected: Expectations = {
   seesDamage: false,
   tellsRemovedNames: false,
   removalInUse: 'in_use',
+  parts: { stores: ['layer'], whole: false },
+  tellsStart: true,
+  undoesBegun: true,
 };
+
+/** What cri-dockerd runs by default. */
+const sandboxImage = 'registry.k8s.io/pause:3.9';
 
 /** A real dockerd. By default it would try a failed download five times, with pauses of up to twenty seconds. */
 export async function makeDockerSubject(connect: (endpoint: string) => Runtime | Promise<Runtime>): Promise<Subject> {
@@ -28,6 +35,7 @@ export async function makeDockerSubject(connect: (endpoint: string) => Runtime |
     startRegistries(),
   ]);
   const runtime = await connect(dockerd.endpoint);
+  await dockerd.load(busyboxImage([buildLayer({ seed: sandboxImage, sizeBytes: 1_000 })]), sandboxImage);
   const { imageStore } = await runtime.info(soon());
   return {
     runtime,
@@ -38,6 +46,12 @@ export async function makeDockerSubject(connect: (endpoint: string) => Runtime |
     tag: async (reference, name) => {
       await dockerd.docker('tag', reference, name);
     },
+    untag: async (name) => {
+      await dockerd.docker('rmi', name);
+    },
+    pinByOther: undefined,
+    sandboxImage,
+    makeLeftovers: () => makeLeftovers(dockerd),
     settleMs: 300,
     leftovers: async () => ({ leases: [], ingests: [] }),
     damage: undefined,
@@ -48,6 +62,17 @@ export async function makeDockerSubject(connect: (endpoint: string) => Runtime |
       await Promise.all([dockerd.remove(), registries.remove()]);
     },
   };
+}
+
+async function makeLeftovers(dockerd: Dockerd): Promise<MadeLeftover[]> {
+  const container = await dockerd.run(sandboxImage, { command: ['/bin/true'] });
+  await dockerd.docker('wait', container);
+  await dockerd.docker('network', 'create', 'contract-network');
+  return [
+    { kind: 'stopped_container', name: container },
+    { kind: 'network', name: 'contract-network' },
+    { kind: 'volume', name: await dockerd.docker('volume', 'create') },
+  ];
 }
 
 function toContainers(dockerd: Dockerd): Subject['containers'] {
