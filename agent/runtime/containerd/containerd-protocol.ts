@@ -17,7 +17,8 @@ export interface ImageRecord {
   readonly target: { readonly digest: string } | null;
 }
 
-type FullImageRecord = Omit<ImageRecord, 'target'> & { readonly target: Target | null };
+export type FullImageRecord = Omit<ImageRecord, 'target'> & { readonly target: Target };
+type FoundImageRecord = Omit<ImageRecord, 'target'> & { readonly target: Target | null };
 
 export interface LabelledInfo {
   readonly digest: string;
@@ -80,7 +81,7 @@ type Filters = { readonly filters: readonly string[] };
 /** A snapshot by its snapshotter and its name or key. */
 export type SnapshotKey = { readonly snapshotter: string; readonly key: string };
 /** Never without a target, also where the mask leaves it alone: containerd 1.7 and 2.1 die of a nil pointer on one. */
-type ImageWrite = Omit<ImageRecord, 'target'> & { readonly target: Target };
+type ImageWrite = FullImageRecord;
 
 const imagesService = 'containerd.services.images.v1.Images';
 const contentService = 'containerd.services.content.v1.Content';
@@ -88,7 +89,7 @@ const snapshotsService = 'containerd.services.snapshots.v1.Snapshots';
 const leasesService = 'containerd.services.leases.v1.Leases';
 
 export const images = {
-  get: grpcMethod<{ name: string }, { image: FullImageRecord }>(imagesService, 'Get'),
+  get: grpcMethod<{ name: string }, { image: FoundImageRecord }>(imagesService, 'Get'),
   list: grpcMethod<Filters, { images: readonly ImageRecord[] }>(imagesService, 'List'),
   create: grpcMethod<{ image: ImageWrite }, Empty>(imagesService, 'Create'),
   update: grpcMethod<{ image: ImageWrite; update_mask: { paths: readonly string[] } }, Empty>(imagesService, 'Update'),

@@ -1,10 +1,10 @@
 /** containerd: the CRI, plus containerd's own services on the same socket for what the CRI cannot say. */
 
 import { basename } from 'node:path';
-import { pullImage, readImageRoot, readVersion, removeDeadlineMs } from '../cri/cri-calls.ts';
+import { pullImage, readImageRoot, readVersion } from '../cri/cri-calls.ts';
 import { criPackage } from '../cri/cri-protocol.ts';
 import { createImageDetails, parseJson } from '../cri/image-details.ts';
-import { createGrpcClient, type GrpcClient } from '../grpc/client.ts';
+import { createGrpcClient } from '../grpc/client.ts';
 import { mergePackages } from '../grpc/descriptor.ts';
 import { grpcCode, grpcCodeOf } from '../grpc/status.ts';
 import type { PullRequest, PullResult, Runtime, RuntimeCapabilities, RuntimeInfo } from '../runtime.ts';
@@ -13,6 +13,7 @@ import { createContainerList } from './containers.ts';
 import { watchEvents } from './events.ts';
 import { createImageParts } from './image-parts.ts';
 import { readRecord } from './image-record.ts';
+import { createImageRemoval } from './image-removal.ts';
 import { createSandboxImages } from './infrastructure.ts';
 import { savePin } from './pins.ts';
 import { createPullLeases } from './pull-lease.ts';
@@ -47,6 +48,7 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
   const sandboxImages = createSandboxImages(client, store);
   const parts = createImageParts(client, store, readSnapshotter);
   const details = createImageDetails(readConfig);
+  const removal = createImageRemoval(client, store, readSnapshotter);
   /** How many pulls of a reference run now: their lease must stay. */
   const pulling = new Map<string, number>();
   let snapshotter: string | undefined;
@@ -124,19 +126,9 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
     discardPartialPulls: (keep, signal) =>
       leases.discard((reference) => keep.has(reference) || pulling.has(reference), signal),
 
-    async removeImage(imageId, signal) {
-      const group = (await store.listRecords(signal)).find((candidate) => candidate.imageId === imageId);
-      if (group === undefined) return { kind: 'absent' };
-      let removed = false;
-      for (const [index, { name }] of group.records.entries()) {
-        // The last one waits for the collector: the disk can be measured when this returns.
-        const last = index === group.records.length - 1;
-        removed = (await deleteRecord(client, name, last, signal)) || removed;
-      }
-      return removed ? { kind: 'removed', freed: undefined } : { kind: 'absent' };
-    },
+    removeImage: (imageId, signal) => removal.remove(imageId, signal),
+    undoRemovals: (_begun, signal) => removal.undo(signal),
 
-    undoRemovals: async () => await Promise.resolve([]),
     listLeftovers: async () => await Promise.resolve([]),
     removeLeftover: async () => await Promise.resolve('absent' as const),
 
@@ -163,15 +155,4 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
 function toSnapshotter(imageRoot: string): string {
   const folder = basename(imageRoot);
   return folder.startsWith(snapshotterFolder) ? folder.slice(snapshotterFolder.length) : defaultSnapshotter;
-}
-
-/** False where it was gone already. */
-async function deleteRecord(client: GrpcClient, name: string, sync: boolean, signal: AbortSignal): Promise<boolean> {
-  try {
-    await client.unary(images.delete, { name, sync }, signal, { deadlineMs: removeDeadlineMs });
-    return true;
-  } catch (error) {
-    if (grpcCodeOf(error) === grpcCode.notFound) return false;
-    throw error;
-  }
 }

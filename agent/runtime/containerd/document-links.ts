@@ -48,6 +48,15 @@ export function toSnapshotReferences(labels: Readonly<Record<string, string>>, s
     .map(([, name]) => name);
 }
 
+/** Likewise the snapshots of every snapshotter. */
+export function toSnapshotLinks(labels: Readonly<Record<string, string>>): { snapshotter: string; key: string }[] {
+  return Object.entries(labels).flatMap(([label, key]) => {
+    if (!label.startsWith(snapshotPrefix)) return [];
+    const [snapshotter = ''] = label.slice(snapshotPrefix.length).split('/');
+    return [{ snapshotter, key }];
+  });
+}
+
 function quote(text: string): string {
   return JSON.stringify(text);
 }

@@ -41,9 +41,8 @@ export function createImageParts(
     const blobs = new Map<string, Blob>();
     for await (const { info } of client.stream(content.listLabelled, { filters: [] }, signal)) {
       for (const { digest, size, labels } of info) {
-        const bytes = Math.ceil(Number(size) / blockBytes) * blockBytes;
         blobs.set(digest, {
-          part: { key: digest, store: 'content', bytes, inodes: 1 },
+          part: toContentPart({ digest, size }),
           references: toContentReferences(labels),
           topChainIds: toSnapshotReferences(labels, snapshotter),
         });
@@ -55,14 +54,8 @@ export function createImageParts(
   async function askUsage(snapshotter: string, names: readonly string[], signal: AbortSignal): Promise<void> {
     await mapBounded(names, parallelCalls, async (name) => {
       try {
-        const { size, inodes } = await client.unary(snapshots.usage, { snapshotter, key: name }, signal);
-        const part = {
-          key: `snapshot:${name}`,
-          store: 'snapshot',
-          bytes: Number(size),
-          inodes: Number(inodes),
-        } as const;
-        sizes.set(name, part);
+        const usage = await client.unary(snapshots.usage, { snapshotter, key: name }, signal);
+        sizes.set(name, toSnapshotPart(name, usage));
       } catch (error) {
         // It went since it was listed.
         if (!(error instanceof Failure && error.code === 'not_found')) throw error;
@@ -92,6 +85,18 @@ export function createImageParts(
       );
     },
   };
+}
+
+export function toContentPart({ digest, size }: { readonly digest: string; readonly size: string }): ImagePart {
+  const bytes = Math.ceil(Number(size) / blockBytes) * blockBytes;
+  return { key: digest, store: 'content', bytes, inodes: 1 };
+}
+
+export function toSnapshotPart(
+  name: string,
+  { size, inodes }: { readonly size: string; readonly inodes: string },
+): ImagePart {
+  return { key: `snapshot:${name}`, store: 'snapshot', bytes: Number(size), inodes: Number(inodes) };
 }
 
 interface Pile {
