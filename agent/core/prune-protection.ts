@@ -17,6 +17,8 @@ export interface PruneProtection {
   readonly minimumAgeMs: number;
   /** Image ids of the newest of each repository. */
   readonly newest: ReadonlySet<string>;
+  /** Image ids whose removal was tried in this run, and the runtime did not let them go. */
+  readonly failed: ReadonlySet<string>;
 }
 
 export function namesOf({ tags, digests }: Pick<RuntimeImage, 'tags' | 'digests'>): string[] {
@@ -38,7 +40,8 @@ export function findProtection(
   protection: PruneProtection,
 ): KeepReason | undefined {
   const names = [image.id, ...namesOf(image)];
-  if (names.some((name) => used.has(name))) return 'in_use';
+  // What the runtime holds on to is in use by somebody, whoever it is.
+  if (protection.failed.has(image.id) || names.some((name) => used.has(name))) return 'in_use';
   if (names.some((name) => protection.desired.has(name))) return 'desired';
   if (names.some((name) => protection.pulling.has(name))) return 'pulling';
   if (protection.infrastructure.has(image.id)) return 'infrastructure';

@@ -33,6 +33,8 @@ export interface PullWorld {
   readonly layers: PresentLayers;
   /** Undefined: unknown, and then no pull waits for disk. */
   readonly filesystem: ImageFilesystem | undefined;
+  /** Bytes that pruning could free for a pull; 0: none, or nobody asked yet. */
+  readonly reclaimableBytes: number;
   /** Pulls that run, by reference, with the bytes that they have fetched so far. */
   readonly inFlight: ReadonlyMap<
     string,
@@ -61,6 +63,8 @@ export interface PullDecision {
   readonly plan: PullPlan;
   /** What would have to be asked of the registry before the next look. */
   readonly lookUps: { readonly manifests: readonly DesiredImage[]; readonly digests: readonly DesiredImage[] };
+  /** Bytes that must be free below the high watermark for what waits for the disk; 0: nothing waits, or nothing helps. */
+  readonly roomBytes: number;
   /** The earliest time at which waiting ends by itself, epoch ms. */
   readonly wakeAt: number | undefined;
 }
@@ -142,6 +146,7 @@ export function planPulls(world: PullWorld): PullDecision {
       unselected: world.unselected,
     },
     lookUps: { manifests: manifestLookUps, digests: digestLookUps },
+    roomBytes: scheduled.roomBytes,
     wakeAt: wakeTimes.length === 0 ? undefined : Math.min(...wakeTimes),
   };
 }

@@ -17,6 +17,8 @@ export interface Schedule {
   readonly pulls: readonly PlannedPull[];
   /** What the disk has no room for. */
   readonly waiting: readonly WaitingPull[];
+  /** Bytes that must be free below the high watermark for what waits and for all before it; 0: nothing waits, or nothing helps. */
+  readonly roomBytes: number;
 }
 
 /** Orders the candidates, gives out the free places, and lets those wait that the disk has no room for. `held`: none starts yet. */
@@ -35,6 +37,7 @@ export function schedulePulls(
   const underway = new Set(inFlightManifests.map(({ imageId }) => imageId));
   let places = held ? 0 : world.policy.concurrency - world.inFlight.size;
   let neededBytes = 0;
+  let roomBytes = 0;
   for (const { manifest, downloadedBytes } of inFlight) {
     if (manifest === undefined) continue;
     const missing = missingBytes(manifest, world.layers);
@@ -43,11 +46,16 @@ export function schedulePulls(
   for (const pull of orderPulls(candidates, world.layers, inFlightManifests)) {
     const planned = toPlannedPull(pull, 'queued', world.layers, counted);
     const need = (planned.downloadBytes ?? 0) + (planned.unpackedBytes ?? 0);
-    if (
+    const crosses = (reclaimableBytes: number): boolean =>
       world.filesystem !== undefined &&
-      wouldCross(world.filesystem, world.policy.highWatermark, neededBytes + need)
-    ) {
-      waiting.push(toDiskWait(pull, need));
+      wouldCross(world.filesystem, world.policy.highWatermark, neededBytes + need - reclaimableBytes);
+    if (crosses(0)) {
+      const canMakeRoom = !crosses(world.reclaimableBytes);
+      waiting.push(toDiskWait(pull, need, canMakeRoom));
+      if (!canMakeRoom) continue;
+      // It keeps its place: what is less important must not take the room that is made for it.
+      neededBytes += need;
+      roomBytes = Math.max(1, neededBytes);
       continue;
     }
     neededBytes += need;
@@ -63,7 +71,7 @@ export function schedulePulls(
       for (const digest of blobsOf(pull.manifest)) counted.add(digest);
     }
   }
-  return { pulls, waiting };
+  return { pulls, waiting, roomBytes };
 }
 
 function toPlannedPull(
@@ -86,12 +94,14 @@ function toPlannedPull(
   };
 }
 
-function toDiskWait(pull: Candidate, need: number): WaitingPull {
+function toDiskWait(pull: Candidate, need: number, canMakeRoom: boolean): WaitingPull {
+  const why = `an estimated ${need} bytes would take the image filesystem across prune.watermarks.high`;
+  const hope = canMakeRoom ? 'room is made by pruning' : 'no unused image that may go would make enough room';
   return {
     reference: pull.reference,
     imageSets: pull.imageSets,
     reason: 'disk',
-    message: `an estimated ${need} bytes would take the image filesystem across prune.watermarks.high`,
+    message: `${why}: ${hope}`,
     until: undefined,
     failure: undefined,
   };

@@ -33,9 +33,15 @@ export class LookReport {
     const queued = plan.pulls.filter(({ reference }) => !running.has(reference)).length;
     this.#recorder.pullsNow(new Map(waiting), queued, running.size);
     this.#recorder.dryRun(configuration.prefetch.dryRun);
+    this.#recorder.pruneEnabled(configuration.prune.enabled);
     this.#recorder.imageSets(imageSets);
     if (filesystem === undefined) return;
     this.#recorder.imageFilesystem(filesystem);
-    this.#recorder.highWatermark(watermarkRatio(filesystem, configuration.prune.watermarks.high));
+    const { low, high, critical } = configuration.prune.watermarks;
+    this.#recorder.watermarks({
+      low: watermarkRatio(filesystem, low),
+      high: watermarkRatio(filesystem, high),
+      critical: watermarkRatio(filesystem, critical),
+    });
   }
 }

@@ -8,9 +8,12 @@ import type { ImageFilesystem } from '../core/node-images.ts';
 import type { PullPolicy } from '../core/pull-planner.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Runtime, RuntimeInfo } from '../runtime/runtime.ts';
+import type { Pins } from './pins.ts';
+import type { PruneHook } from './prune-hook.ts';
 import type { Recorder } from './recorder.ts';
 import type { Connected } from './runtime-connection.ts';
 import type { Trigger } from './trigger.ts';
+import type { UsageTracker } from './usage-tracker.ts';
 
 export interface ReconcilerParts {
   readonly registry: Registry;
@@ -20,6 +23,9 @@ export interface ReconcilerParts {
   readonly toPolicy: (configuration: Configuration, labels: Labels) => PullPolicy;
   /** Who to tell when the runtime stops answering. */
   readonly onRuntimeLost: (runtime: Runtime, failure: Failure) => void;
+  readonly usage: Pick<UsageTracker, 'observe' | 'pulled'>;
+  readonly pins: Pick<Pins, 'keep'>;
+  readonly prune: PruneHook;
   readonly recorder: Recorder;
   readonly log: Logger;
   readonly trigger: Trigger;

@@ -1,20 +1,17 @@
 import type { Configuration } from '../core/configuration.ts';
 import { type Desired, toDesired } from '../core/desired-images.ts';
-import { Failure, isRuntimeUnavailable } from '../core/failure.ts';
+import { Failure } from '../core/failure.ts';
 import type { Labels } from '../core/label-selector.ts';
 import type { PullPlan } from '../core/pull-plan.ts';
-import { type PullDecision, planPulls } from '../core/pull-planner.ts';
+import type { PullDecision } from '../core/pull-planner.ts';
 import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
 import type { Connected } from './runtime-connection.ts';
-import { Backoffs } from './backoffs.ts';
-import { ManifestBook } from './manifest-book.ts';
 import { LookReport } from './look-report.ts';
 import { type Observation, observe } from './observation.ts';
 import { PartialPulls } from './partial-pulls.ts';
 import { Presence } from './presence.ts';
-import { nextPulls, toLimits } from './pull-orders.ts';
+import { PullRunner } from './pull-runner.ts';
 import { abortUndesired } from './undesired-pulls.ts';
-import { type PullOrder, type PullOutcome, Pulls } from './pulls.ts';
 import type { Inputs, ReconcilerParts } from './reconciler-parts.ts';
 import { Rounds } from './rounds.ts';
 import { isRuntimeGone } from './runtime-presence.ts';
@@ -22,14 +19,11 @@ import { isRuntimeGone } from './runtime-presence.ts';
 /** Looks at the whole state, plans, and carries the plan out. Every round starts from what is there, not from what was said. */
 export class Reconciler {
   readonly #parts: ReconcilerParts;
-  readonly #manifests: ManifestBook;
-  readonly #pulls: Pulls;
-  readonly #backoffs = new Backoffs();
+  readonly #runner: PullRunner;
   readonly #presence = new Presence();
   readonly #partials = new PartialPulls();
   readonly #rounds = new Rounds();
   readonly #report: LookReport;
-  #queuedAt = new Map<string, number>();
   #configuration: Configuration | undefined;
   #labels: Labels | undefined;
   #desired: Desired = { images: [], selected: [], unselected: [] };
@@ -43,16 +37,18 @@ export class Reconciler {
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
-    const { registry, credentialsOf, recorder, log } = parts;
-    this.#report = new LookReport(recorder, log);
-    this.#manifests = new ManifestBook({ registry, credentialsOf, log, onAnswer: () => parts.trigger.fire() });
-    this.#pulls = new Pulls({
-      credentialsOf,
-      recorder,
-      log,
-      onEvent: (event) => this.#rounds.emit(event),
-      onSettled: (order, outcome) => this.#onSettled(order, outcome),
-    });
+    this.#report = new LookReport(parts.recorder, parts.log);
+    this.#runner = new PullRunner(parts, (event) => this.#rounds.emit(event));
+  }
+
+  /** Names that image sets ask for. */
+  get desiredNames(): ReadonlySet<string> {
+    return new Set(this.#desired.images.map(({ reference }) => reference));
+  }
+
+  /** Names that are being pulled, and ids of the images that these pulls bring. */
+  get pullingNames(): ReadonlySet<string> {
+    return this.#runner.pullingNames;
   }
 
   /** Of the last look; undefined before the first. */
@@ -62,13 +58,13 @@ export class Reconciler {
 
   /** Some image was refused with the credentials that there were. */
   get waitsForCredentials(): boolean {
-    return this.#backoffs.holdRefusals;
+    return this.#runner.backoffs.holdRefusals;
   }
 
   setConfiguration(configuration: Configuration): void {
     this.#configuration = configuration;
-    this.#backoffs.endAll();
-    this.#manifests.forgetAll();
+    this.#runner.backoffs.endAll();
+    this.#runner.manifests.forgetAll();
     this.#onDesiredChange();
   }
 
@@ -82,14 +78,14 @@ export class Reconciler {
     this.#connected = connected;
     this.#lastObservation = undefined;
     this.#partials.forget();
-    if (connected === undefined) this.#pulls.abort(() => true, 'the container runtime is gone');
+    if (connected === undefined) this.#runner.pulls.abort(() => true, 'the container runtime is gone');
     if (lostBy !== undefined) this.#rounds.fail(lostBy);
     this.#lookAgain();
   }
 
   /** Tries everything now, whatever waits for a backoff, and tells what happens until nothing more can be pulled. */
   pullRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome> {
-    this.#backoffs.endAll();
+    this.#runner.backoffs.endAll();
     this.#parts.trigger.fire();
     return this.#rounds.follow(onEvent, signal);
   }
@@ -99,11 +95,11 @@ export class Reconciler {
     const inputs = this.#inputs();
     if (inputs === undefined) return undefined;
     const observation = await this.#observe(inputs, signal);
-    const { lookUps } = this.#decide(inputs, observation);
-    this.#manifests.readManifests(lookUps.manifests, signal);
-    this.#manifests.checkDigests(lookUps.digests, signal);
-    await this.#manifests.settled(signal);
-    return this.#decide(inputs, observation).plan;
+    const { lookUps } = this.#runner.decide(inputs, this.#desired, observation);
+    this.#runner.manifests.readManifests(lookUps.manifests, signal);
+    this.#runner.manifests.checkDigests(lookUps.digests, signal);
+    await this.#runner.manifests.settled(signal);
+    return (await this.#runner.decideWithRoom(inputs, this.#desired, observation, signal)).plan;
   }
 
   /** One look and what follows from it. Returns when to look again, epoch ms; undefined: when something changes. */
@@ -115,23 +111,26 @@ export class Reconciler {
     const outdated = new AbortController();
     this.#outdated = outdated;
     try {
-      const observation = await this.#observe(inputs, AbortSignal.any([signal, outdated.signal]));
+      const either = AbortSignal.any([signal, outdated.signal]);
+      const observation = await this.#observe(inputs, either);
       outdated.signal.throwIfAborted();
       this.#lastObservation = observation;
       this.#noteLost(observation);
-      const decision = this.#decide(inputs, observation);
+      const decision = await this.#runner.decideWithRoom(inputs, this.#desired, observation, either);
+      outdated.signal.throwIfAborted();
       this.#lastDecision = decision;
-      this.#carryOut(decision, inputs, signal);
+      this.#runner.carryOut(decision, inputs, this.#desired, signal);
       this.#report.write({
         plan: decision.plan,
-        running: new Set(this.#pulls.running.keys()),
+        running: new Set(this.#runner.pulls.running.keys()),
         imageSets: this.#presence.countSets(this.#desired, decision.plan.at),
         configuration: inputs.configuration,
         filesystem: observation.filesystem,
       });
       await this.#partials.discard(decision.plan, runtime, signal);
+      await this.#keepPins(observation, inputs, signal);
       const startsNone = decision.plan.pulls.length === 0 || inputs.configuration.prefetch.dryRun;
-      if (startsNone && this.#pulls.running.size === 0 && !this.#manifests.isAsking)
+      if (startsNone && this.#runner.pulls.running.size === 0 && !this.#runner.manifests.isAsking)
         this.#rounds.answer(look, decision.plan);
       return { done: true, wakeAt: decision.wakeAt };
     } catch (error) {
@@ -145,14 +144,14 @@ export class Reconciler {
 
   async checkCredentials(): Promise<void> {
     const { credentialsOf, trigger } = this.#parts;
-    if (await this.#backoffs.endForNewCredentials(this.#desired.images, credentialsOf)) trigger.fire();
+    if (await this.#runner.backoffs.endForNewCredentials(this.#desired.images, credentialsOf)) trigger.fire();
   }
 
   /** Aborts every pull and resolves when the last has stopped. */
   async stop(): Promise<void> {
     this.#stopped.abort();
-    this.#pulls.abort(() => true, 'the agent stops');
-    await this.#pulls.settled();
+    this.#runner.pulls.abort(() => true, 'the agent stops');
+    await this.#runner.pulls.settled();
   }
 
   #inputs(): Inputs | undefined {
@@ -166,9 +165,9 @@ export class Reconciler {
     if (this.#configuration === undefined || this.#labels === undefined) return;
     this.#desired = toDesired(this.#configuration.imageSets, this.#labels);
     const { isAllowed } = this.#parts.toPolicy(this.#configuration, this.#labels);
-    const wanted = abortUndesired(this.#pulls, this.#desired, this.#configuration.prefetch, isAllowed);
-    this.#backoffs.retain(wanted);
-    this.#manifests.retain(wanted);
+    const wanted = abortUndesired(this.#runner.pulls, this.#desired, this.#configuration.prefetch, isAllowed);
+    this.#runner.backoffs.retain(wanted);
+    this.#runner.manifests.retain(wanted);
     this.#askAhead();
     this.#lookAgain();
   }
@@ -177,8 +176,8 @@ export class Reconciler {
   #askAhead(): void {
     const inputs = this.#inputs();
     if (inputs === undefined || this.#lastObservation === undefined) return;
-    const { lookUps } = this.#decide(inputs, this.#lastObservation);
-    this.#manifests.readManifests(lookUps.manifests, this.#stopped.signal);
+    const { lookUps } = this.#runner.decide(inputs, this.#desired, this.#lastObservation);
+    this.#runner.manifests.readManifests(lookUps.manifests, this.#stopped.signal);
   }
 
   #lookAgain(): void {
@@ -191,60 +190,18 @@ export class Reconciler {
     return observe(runtime, this.#desired.images, () => this.#parts.readFilesystem(info), signal);
   }
 
-  #decide({ configuration, labels }: Inputs, observation: Observation): PullDecision {
-    this.#manifests.expire();
-    return planPulls({
-      now: Date.now(),
-      desired: this.#desired.images,
-      unselected: this.#desired.unselected,
-      images: observation.images,
-      layers: observation.layers,
-      filesystem: observation.filesystem,
-      inFlight: this.#pulls.running,
-      manifests: this.#manifests.knowledge,
-      remoteDigests: this.#manifests.remoteDigests,
-      backoffs: this.#backoffs.all,
-      policy: this.#parts.toPolicy(configuration, labels),
-    });
-  }
-
   #noteLost(observation: Observation): void {
+    this.#parts.usage.observe(observation.images, observation.containers);
     for (const reference of this.#presence.update(this.#desired, observation.wholeNames)) {
       this.#parts.recorder.imagesLost(1);
-      this.#backoffs.vanished(reference);
+      this.#runner.backoffs.vanished(reference);
       this.#parts.log.warn({ image: reference }, 'a desired image vanished without us');
     }
   }
 
-  #carryOut({ plan, lookUps }: PullDecision, { configuration, connected }: Inputs, signal: AbortSignal): void {
-    this.#manifests.readManifests(lookUps.manifests, signal);
-    this.#manifests.checkDigests(lookUps.digests, signal);
-    this.#queuedAt = new Map(plan.pulls.map(({ reference }) => [reference, this.#queuedAt.get(reference) ?? plan.at]));
-    if (configuration.prefetch.dryRun || signal.aborted) return;
-    const limits = toLimits(connected.info.capabilities, configuration.prefetch);
-    for (const { image, missingBytes } of nextPulls(plan, this.#desired.images)) {
-      const manifest = this.#manifests.manifestOf(image.reference);
-      const queuedAt = this.#queuedAt.get(image.reference) ?? plan.at;
-      this.#pulls.start({ image, runtime: connected.runtime, manifest, missingBytes, queuedAt, ...limits });
-    }
-  }
-
-  #onSettled({ image, manifest, runtime }: PullOrder, outcome: PullOutcome): void {
-    const { reference } = image;
-    if (outcome.kind === 'pulled') {
-      this.#backoffs.succeeded(reference);
-      this.#manifests.pulled(image, manifest);
-    } else if (outcome.kind === 'failed') {
-      const { failure, credentials } = outcome;
-      this.#manifests.forget(reference);
-      if (isRuntimeUnavailable(failure)) {
-        this.#parts.onRuntimeLost(runtime, failure);
-      } else {
-        const retryInMs = Math.round(this.#backoffs.failed(reference, failure, credentials));
-        const { code, detail, message } = failure;
-        this.#parts.log.warn({ image: reference, code, detail, error: message, retryInMs }, 'pull failed');
-      }
-    }
-    this.#parts.trigger.fire();
+  async #keepPins({ images, filesystem }: Observation, { configuration, connected }: Inputs, signal: AbortSignal) {
+    const { dryRun, pinBudget: budget } = configuration.prefetch;
+    const desired = this.#desired.images;
+    if (!dryRun) await this.#parts.pins.keep({ connected, desired, images, filesystem, budget }, signal);
   }
 }

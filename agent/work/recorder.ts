@@ -71,7 +71,11 @@ export interface Recorder {
   prunePlanned(plan: PrunePlan): void;
   pruneRun(run: PruneRunRecord): void;
   /** `reclaimed`: bytes proven freed, by where they were. `nominalBytes`: the size that the runtime told. */
-  imageRemoved(reason: RemoveReason, reclaimed: Readonly<Partial<Record<PartStore, number>>>, nominalBytes: number): void;
+  imageRemoved(
+    reason: RemoveReason,
+    reclaimed: Readonly<Partial<Record<PartStore, number>>>,
+    nominalBytes: number,
+  ): void;
   removalFailed(reason: RemovalFailureReason): void;
   /** Of the kinds that were looked at: how much there is. */
   leftovers(found: ReadonlyMap<LeftoverKind, { readonly count: number; readonly bytes: number }>): void;

@@ -83,8 +83,14 @@ export class UsageTracker {
     return this.#problem;
   }
 
+  /** When pruning by age last ran by itself, epoch ms; undefined: not yet. */
   get ageRunAt(): number | undefined {
     return this.#ageRunAt;
+  }
+
+  /** Since when last use is observed on this node, epoch ms. */
+  get trackedSince(): number {
+    return this.#trackedSince;
   }
 
   /** A removal that the process before this one began and did not see end. */

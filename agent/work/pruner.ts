@@ -1,0 +1,173 @@
+import { Failure } from '../core/failure.ts';
+import type { Logger } from '../core/logger.ts';
+import type { ImageFilesystem } from '../core/node-images.ts';
+import { type PruneGoal, type PruneRequest, toGoals } from '../core/prune-goals.ts';
+import type { PlannedImage, PrunePlan } from '../core/prune-plan.ts';
+import { planPrune } from '../core/prune-planner.ts';
+import type { PruneRoundEvent, PruneTrigger } from '../core/prune-round.ts';
+import type { RoundOutcome } from '../core/pull-round.ts';
+import { sleep } from '../core/sleep.ts';
+import type { RuntimeInfo } from '../runtime/runtime.ts';
+import { measureGain } from './disk-gain.ts';
+import { type ImageRemoverParts, removePlanned } from './image-remover.ts';
+import { pruneLeftovers } from './leftover-pruner.ts';
+import { PruneTally } from './prune-tally.ts';
+import { lookForPrune, type PruneSubject, type PruneView, toPruneWorld } from './prune-view.ts';
+import type { Recorder } from './recorder.ts';
+import type { UsageTracker } from './usage-tracker.ts';
+
+export interface PrunerParts extends Pick<ImageRemoverParts, 'lock' | 'subject'> {
+  readonly usage: UsageTracker;
+  readonly readFilesystem: (info: RuntimeInfo) => Promise<ImageFilesystem | undefined>;
+  readonly recorder: Recorder;
+  readonly log: Logger;
+}
+
+export interface PruneRun {
+  readonly trigger: PruneTrigger;
+  readonly request: PruneRequest;
+  readonly dryRun: boolean;
+  /** Rests between removals, so that the node's own work comes first. */
+  readonly paced: boolean;
+  readonly onEvent: (event: PruneRoundEvent) => void;
+}
+
+export interface PruneResult {
+  readonly outcome: RoundOutcome;
+  readonly shortfallBytes: number;
+}
+
+/** As long as the removal took, so that the disk is ours half of the time at most. */
+const longestRestMs = 5_000;
+
+/** Carries prune runs out, one at a time: looks, plans, removes the first image of the plan, measures, and begins again. */
+export class Pruner {
+  readonly #parts: PrunerParts;
+  #last: Promise<unknown> = Promise.resolve();
+  #running = 0;
+
+  constructor(parts: PrunerParts) {
+    this.#parts = parts;
+  }
+
+  get isRunning(): boolean {
+    return this.#running > 0;
+  }
+
+  /** Plans without removing anything; undefined while configuration or runtime are not known. @throws Failure */
+  async plan(request: PruneRequest, signal: AbortSignal): Promise<PrunePlan | undefined> {
+    const subject = this.#parts.subject();
+    if (subject === undefined) return undefined;
+    const view = await this.#look(subject, undefined, signal);
+    return this.#plan(view, subject, toGoals(view.filesystem, subject.settings, request), new Set());
+  }
+
+  /** Waits for the run before it. @throws Failure when the runtime is lost; `signal.reason` between two removals */
+  run(run: PruneRun, signal: AbortSignal): Promise<PruneResult> {
+    this.#running += 1;
+    const running = this.#last
+      .then(() => this.#run(run, signal))
+      .finally(() => {
+        this.#running -= 1;
+      });
+    this.#last = running.catch(() => undefined);
+    return running;
+  }
+
+  async #run(run: PruneRun, signal: AbortSignal): Promise<PruneResult> {
+    const { recorder, log } = this.#parts;
+    signal.throwIfAborted();
+    const startedAt = performance.now();
+    const filesystem = await this.#readFilesystem();
+    const tally = new PruneTally(run, log);
+    try {
+      await this.#carryOut(run, tally, signal);
+    } catch (error) {
+      tally.broke();
+      throw error;
+    } finally {
+      // An aborted run has freed what it has freed.
+      const readFilesystem = (): Promise<ImageFilesystem | undefined> => this.#readFilesystem();
+      const freed =
+        tally.removed === 0 ? 0 : await measureGain(filesystem, readFilesystem, AbortSignal.timeout(longestRestMs));
+      const done = tally.finish(freed);
+      recorder.pruneRun({
+        trigger: run.trigger,
+        outcome: done.outcome,
+        seconds: (performance.now() - startedAt) / 1000,
+        at: Date.now(),
+        targetBytes: tally.targetBytes,
+        shortfallBytes: done.shortfallBytes,
+        filesystemFreedBytes: freed,
+      });
+      log.info({ trigger: run.trigger, ...done }, run.dryRun ? 'prune planned (dry run)' : 'prune done');
+      run.onEvent(done);
+    }
+    return tally.result;
+  }
+
+  async #carryOut(run: PruneRun, tally: PruneTally, signal: AbortSignal): Promise<void> {
+    const { recorder, subject: readSubject } = this.#parts;
+    const failed = new Set<string>();
+    let goals: readonly PruneGoal[] | undefined;
+    let view: PruneView | undefined;
+    for (;;) {
+      signal.throwIfAborted();
+      const asked = this.#require(readSubject());
+      view = await this.#look(asked, view, signal);
+      // From here to the lock nothing waits: what is desired and being pulled is what the plan goes by.
+      const subject = this.#require(readSubject());
+      goals ??= toGoals(view.filesystem, subject.settings, run.request);
+      const plan = this.#plan(view, subject, goals, failed);
+      if (!tally.isPlanned) recorder.prunePlanned(plan);
+      tally.planned(plan);
+      const next = plan.images[0];
+      if (next?.decision.kind !== 'remove' || run.dryRun) break;
+      const seconds = await this.#remove(next, subject, tally, failed, signal);
+      if (run.paced) await sleep(Math.min(longestRestMs, seconds * 1000), signal);
+    }
+    if (run.request.age) await this.#pruneLeftovers(run, signal);
+  }
+
+  async #remove(
+    image: PlannedImage,
+    subject: PruneSubject,
+    tally: PruneTally,
+    failed: Set<string>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    if (image.decision.kind !== 'remove') return 0;
+    const { reason } = image.decision;
+    const outcome = await removePlanned(image, reason, subject, () => this.#readFilesystem(), this.#parts, signal);
+    // Whatever it was, this run does not try it again.
+    if (outcome.kind !== 'removed') failed.add(image.imageId);
+    tally.tried(image, reason, outcome);
+    return outcome.kind === 'removed' ? outcome.seconds : 0;
+  }
+
+  async #pruneLeftovers({ dryRun, onEvent }: PruneRun, signal: AbortSignal): Promise<void> {
+    const { subject, usage, recorder, log } = this.#parts;
+    const { settings, connected } = this.#require(subject());
+    await pruneLeftovers({ settings, runtime: connected.runtime, dryRun, onEvent, usage, recorder, log }, signal);
+  }
+
+  #look(subject: PruneSubject, earlier: PruneView | undefined, signal: AbortSignal): Promise<PruneView> {
+    return lookForPrune(subject, () => this.#readFilesystem(), earlier, signal);
+  }
+
+  #plan(view: PruneView, subject: PruneSubject, goals: readonly PruneGoal[], failed: ReadonlySet<string>): PrunePlan {
+    const { usage } = this.#parts;
+    usage.observe(view.images, view.containers);
+    return planPrune(toPruneWorld(view, subject, usage.lastUses, failed), goals);
+  }
+
+  async #readFilesystem(): Promise<ImageFilesystem | undefined> {
+    const subject = this.#parts.subject();
+    return subject === undefined ? undefined : await this.#parts.readFilesystem(subject.connected.info);
+  }
+
+  #require(subject: PruneSubject | undefined): PruneSubject {
+    if (subject !== undefined) return subject;
+    throw new Failure('runtime', 'the container runtime does not answer', { detail: 'unavailable' });
+  }
+}

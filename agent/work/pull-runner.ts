@@ -1,0 +1,118 @@
+import type { Desired } from '../core/desired-images.ts';
+import { isRuntimeUnavailable } from '../core/failure.ts';
+import { type PullDecision, planPulls } from '../core/pull-planner.ts';
+import type { PullRoundEvent } from '../core/pull-round.ts';
+import { Backoffs } from './backoffs.ts';
+import { ManifestBook } from './manifest-book.ts';
+import type { Observation } from './observation.ts';
+import { nextPulls, toLimits } from './pull-orders.ts';
+import { type PullOrder, type PullOutcome, Pulls } from './pulls.ts';
+import type { Inputs, ReconcilerParts } from './reconciler-parts.ts';
+
+/** Decides and carries out pulls: what is known of images to pull, what runs, and what failed and waits. */
+export class PullRunner {
+  readonly manifests: ManifestBook;
+  readonly pulls: Pulls;
+  readonly backoffs = new Backoffs();
+  readonly #parts: ReconcilerParts;
+  #queuedAt = new Map<string, number>();
+
+  constructor(parts: ReconcilerParts, onEvent: (event: PullRoundEvent) => void) {
+    this.#parts = parts;
+    const { registry, credentialsOf, recorder, log } = parts;
+    this.manifests = new ManifestBook({ registry, credentialsOf, log, onAnswer: () => parts.trigger.fire() });
+    this.pulls = new Pulls({
+      credentialsOf,
+      recorder,
+      log,
+      onEvent,
+      onSettled: (order, outcome) => this.#onSettled(order, outcome),
+    });
+  }
+
+  /** Names that are being pulled, and ids of the images that these pulls bring. */
+  get pullingNames(): ReadonlySet<string> {
+    return new Set(
+      [...this.pulls.running].flatMap(([reference, { manifest }]) =>
+        manifest === undefined ? [reference] : [reference, manifest.imageId],
+      ),
+    );
+  }
+
+  decide(
+    { configuration, labels }: Inputs,
+    desired: Desired,
+    { images, layers, filesystem }: Observation,
+    reclaimableBytes = 0,
+  ): PullDecision {
+    this.manifests.expire();
+    return planPulls({
+      now: Date.now(),
+      desired: desired.images,
+      unselected: desired.unselected,
+      images,
+      layers,
+      filesystem,
+      reclaimableBytes,
+      inFlight: this.pulls.running,
+      manifests: this.manifests.knowledge,
+      remoteDigests: this.manifests.remoteDigests,
+      backoffs: this.backoffs.all,
+      policy: this.#parts.toPolicy(configuration, labels),
+    });
+  }
+
+  /** What pruning could free is asked only where something waits for the disk. */
+  async decideWithRoom(
+    inputs: Inputs,
+    desired: Desired,
+    observation: Observation,
+    signal: AbortSignal,
+  ): Promise<PullDecision> {
+    const decision = this.decide(inputs, desired, observation);
+    if (!decision.plan.waiting.some(({ reason }) => reason === 'disk')) return decision;
+    return this.decide(inputs, desired, observation, await this.#parts.prune.reclaimableBytes(signal));
+  }
+
+  carryOut(
+    { plan, lookUps, roomBytes }: PullDecision,
+    { configuration, connected }: Inputs,
+    desired: Desired,
+    signal: AbortSignal,
+  ): void {
+    const { prune } = this.#parts;
+    this.manifests.readManifests(lookUps.manifests, signal);
+    this.manifests.checkDigests(lookUps.digests, signal);
+    this.#queuedAt = new Map(plan.pulls.map(({ reference }) => [reference, this.#queuedAt.get(reference) ?? plan.at]));
+    prune.makeRoom(configuration.prefetch.dryRun ? 0 : roomBytes);
+    if (configuration.prefetch.dryRun || signal.aborted) return;
+    const limits = toLimits(connected.info.capabilities, configuration.prefetch);
+    for (const { image, missingBytes } of nextPulls(plan, desired.images)) {
+      const manifest = this.manifests.manifestOf(image.reference);
+      // The end of the removal brings the next look.
+      if (prune.lock.blocks(image.reference, manifest)) continue;
+      const queuedAt = this.#queuedAt.get(image.reference) ?? plan.at;
+      this.pulls.start({ image, runtime: connected.runtime, manifest, missingBytes, queuedAt, ...limits });
+    }
+  }
+
+  #onSettled({ image, manifest, runtime }: PullOrder, outcome: PullOutcome): void {
+    const { reference } = image;
+    if (outcome.kind === 'pulled') {
+      this.#parts.usage.pulled(outcome.imageId);
+      this.backoffs.succeeded(reference);
+      this.manifests.pulled(image, manifest);
+    } else if (outcome.kind === 'failed') {
+      const { failure, credentials } = outcome;
+      this.manifests.forget(reference);
+      if (isRuntimeUnavailable(failure)) {
+        this.#parts.onRuntimeLost(runtime, failure);
+      } else {
+        const retryInMs = Math.round(this.backoffs.failed(reference, failure, credentials));
+        const { code, detail, message } = failure;
+        this.#parts.log.warn({ image: reference, code, detail, error: message, retryInMs }, 'pull failed');
+      }
+    }
+    this.#parts.trigger.fire();
+  }
+}
