@@ -58,7 +58,7 @@ export function toPrunePlanText(prune: PlanPrune, at: number, width: number | un
 
 function toHeadline({ enabled, dryRun, notes }: PlanPrune): string {
   const state = ['Prune'];
-  if (!enabled) state.push('which is off: nothing is removed');
+  if (!enabled) state.push('off: nothing is removed');
   else if (dryRun) state.push('dry run: nothing is removed');
   return [state.join(', '), ...notes.map((note) => `  ${note}`)].join('\n');
 }
@@ -103,17 +103,16 @@ const leftoverWords: Readonly<Record<LeftoverKind, string>> = {
 };
 
 function toLeftoverLine({ kind, count, bytes, unknownSizes }: PlanLeftovers): string {
-  const parts = [`${count}`];
-  if (unknownSizes < count) parts.push(toReadableSize(bytes));
-  if (unknownSizes > 0) parts.push(`${unknownSizes} of unknown size`);
-  return `  ${leftoverWords[kind]}: ${parts.join(', ')}`;
+  const unknown = unknownSizes === 0 ? '' : `, ${unknownSizes} of unknown size`;
+  const size = unknownSizes === count ? 'size unknown' : `${toReadableSize(bytes)}${unknown}`;
+  return `  ${leftoverWords[kind]}: ${count}, ${size}`;
 }
 
 function toSummary({ images, totals }: PlanPrune): string {
   const { remove, keep, freesBytes, reclaimableBytes, targetBytes, targetInodes, shortfallBytes } = totals;
   const target = targetBytes > 0 ? ` of ${toReadableSize(targetBytes)} wanted` : '';
   const lines = [
-    `${images.length} ${images.length === 1 ? 'image' : 'images'}: ${remove} to remove (frees ${toReadableSize(freesBytes)}${target}), ${keep} to keep`,
+    `${images.length} ${images.length === 1 ? 'image' : 'images'} on this node: ${remove} to remove (frees ${toReadableSize(freesBytes)}${target}), ${keep} to keep`,
     `${toReadableSize(reclaimableBytes)} would come back if all went that nothing protects`,
   ];
   if (targetInodes > 0) lines.push(`${targetInodes} inodes have to come back, too`);

@@ -9,7 +9,7 @@ export interface PruneReporter {
   readonly close: () => void;
 }
 
-export function createPruneReporter(format: 'text' | 'json', output: Output): PruneReporter {
+export function createPruneReporter(format: 'text' | 'json', dryRunOrdered: boolean, output: Output): PruneReporter {
   if (format === 'json') {
     return { report: (event) => void output.write(`${JSON.stringify(event)}\n`), close: () => undefined };
   }
@@ -23,7 +23,7 @@ export function createPruneReporter(format: 'text' | 'json', output: Output): Pr
         bytes += event.reclaimedBytes;
       }
       if (event.kind === 'done') ended = true;
-      output.write(`${toPruneEventText(event)}\n`);
+      output.write(`${toPruneEventText(event, dryRunOrdered)}\n`);
     },
     close: () => {
       if (ended || removed === 0) return;

@@ -7,11 +7,11 @@ type Planned = Extract<PruneRoundEvent, { kind: 'planned' }>;
 type Leftover = Extract<PruneRoundEvent, { kind: 'leftover' }>;
 type Done = Extract<PruneRoundEvent, { kind: 'done' }>;
 
-/** For people: mostly one line an event. */
-export function toPruneEventText(event: PruneRoundEvent): string {
+/** For people: mostly one line an event. `dryRunOrdered`: the user asked for a dry run, so it needs no explanation. */
+export function toPruneEventText(event: PruneRoundEvent, dryRunOrdered: boolean): string {
   switch (event.kind) {
     case 'planned':
-      return toPlannedText(event);
+      return toPlannedText(event, dryRunOrdered);
     case 'would_remove':
       return `would remove ${toImageNames(event)}: ${event.reason}, frees ${toReadableSize(event.freesBytes)}`;
     case 'removed':
@@ -27,8 +27,12 @@ export function toPruneEventText(event: PruneRoundEvent): string {
   }
 }
 
-function toPlannedText({ dryRun, images, bytes, targetBytes, shortfallBytes }: Planned): string {
-  const lines = dryRun ? ['dry run: nothing is removed'] : [];
+function toPlannedText(
+  { dryRun, images, bytes, targetBytes, shortfallBytes }: Planned,
+  dryRunOrdered: boolean,
+): string {
+  const because = dryRunOrdered ? '' : ', as prune.dryRun in the configuration says';
+  const lines = dryRun ? [`dry run${because}: nothing is removed`] : [];
   const target = targetBytes > 0 ? `, ${toReadableSize(targetBytes)} wanted` : '';
   lines.push(`${toImageCount(images)} to remove, which frees ${toReadableSize(bytes)}${target}`);
   if (shortfallBytes > 0) lines.push(`nothing more may go: ${toReadableSize(shortfallBytes)} will be missing`);
@@ -43,16 +47,14 @@ function toLeftoverText({ leftover, name, bytes, outcome }: Leftover): string {
 
 /** The three figures answer different questions, so each says what it counts. */
 function toDoneText({ outcome, dryRun, removed, skipped, failed, shortfallBytes, ...reclaimed }: Done): string {
-  const lines = [
-    `${outcomeWords[outcome]}: ${dryRun ? 'dry run, ' : ''}${removed} removed, ${skipped} skipped, ${failed} failed`,
-  ];
-  if (!dryRun) {
-    lines.push(
-      figure('reclaimed', reclaimed.reclaimedBytes, 'proven freed by these removals'),
-      figure('filesystem gain', reclaimed.filesystemFreedBytes, 'more free than before, other writers included'),
-      figure('nominal size', reclaimed.nominalBytes, 'as the runtime lists the images, shared layers each time'),
-    );
-  }
+  const lines = dryRun
+    ? [`${outcomeWords[outcome]}: dry run, nothing removed`]
+    : [
+        `${outcomeWords[outcome]}: ${removed} removed, ${skipped} skipped, ${failed} failed`,
+        figure('reclaimed', reclaimed.reclaimedBytes, 'proven freed by these removals'),
+        figure('filesystem gain', reclaimed.filesystemFreedBytes, 'more free than before, other writers included'),
+        figure('nominal size', reclaimed.nominalBytes, 'as the runtime lists the images, shared layers each time'),
+      ];
   if (shortfallBytes > 0) lines.push(`target not met: ${toReadableSize(shortfallBytes)} missing`);
   return lines.join('\n');
 }

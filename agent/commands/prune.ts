@@ -17,7 +17,7 @@ export async function prune(
 ): Promise<number> {
   const { signal, stdout, stderr } = context;
   return withHolder(settings, options, 'prunes', context, async ({ kind, agent }) => {
-    const { report, close } = createPruneReporter(json ? 'json' : 'text', stdout);
+    const { report, close } = createPruneReporter(json ? 'json' : 'text', order.dryRun, stdout);
     try {
       const { pruneRound } = agent as Pick<ControlledAgent, 'pruneRound'>;
       return toRoundExitCode(await pruneRound(order, report, signal));

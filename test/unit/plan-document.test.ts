@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { ImageSet, PrefetchSettings } from '../../agent/core/configuration.ts';
 import { type PlanInput, toPlanDocument } from '../../agent/core/plan-document.ts';
+import { samplePrune } from './prune-plan-sample.ts';
 
 const at = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -98,6 +99,7 @@ const full: PlanInput = {
     ],
     unselected: [{ imageSet: 'edge', message: 'zone=edge: the node has no label zone' }],
   },
+  prune: { ...samplePrune(at), notes: ['age pruning waits'] },
 };
 
 const empty: PlanInput = {
@@ -105,6 +107,18 @@ const empty: PlanInput = {
   runtime: undefined,
   configuration: { prefetch: { ...prefetch, enabled: false, dryRun: true }, imageSets: [] },
   plan: { at, pulls: [], waiting: [], present: [], refused: [], unselected: [] },
+};
+
+/** A node without images, and with every switch off. */
+const bare: PlanInput = {
+  ...empty,
+  prune: {
+    enabled: false,
+    dryRun: true,
+    notes: [],
+    leftovers: [],
+    plan: { ...samplePrune(at).plan, images: [], reclaimableBytes: 0 },
+  },
 };
 
 type JsonSchema = { [key: string]: unknown };
@@ -126,6 +140,7 @@ describe('the plan document', () => {
   it.each([
     ['full', full],
     ['empty', empty],
+    ['bare', bare],
   ])('meets its schema, with no key that the schema does not list: %s', async (_name, input) => {
     const schema = await readSchema();
     expect(schema['$schema']).toBe('https://json-schema.org/draft/2020-12/schema');
@@ -137,6 +152,11 @@ describe('the plan document', () => {
 
   it('has a schema that refuses what is not a plan', async () => {
     const document = toPlanDocument(full);
+    const [image] = document.prune?.images ?? [];
+    const prunes = (more: object): object => ({
+      ...document,
+      prune: { ...document.prune, images: [{ ...image, ...more }] },
+    });
     const schema = z.fromJSONSchema(await readSchema());
     for (const broken of [
       { ...document, version: 2 },
@@ -145,9 +165,16 @@ describe('the plan document', () => {
       { ...document, runtime: null },
       { ...document, waiting: [{ ...document.waiting[0], reason: 'tired' }] },
       { ...document, pulls: [{ ...document.pulls[0], downloadBytes: '1 kB' }] },
+      { ...document, prune: null },
+      prunes({ decision: { kind: 'keep', reason: 'age' } }),
+      prunes({ decision: { kind: 'remove', reason: 'in_use' } }),
+      prunes({ freesBytes: undefined }),
+      prunes({ lastUsedAt: '9d ago' }),
+      prunes({ lastUsedFrom: 'built' }),
     ]) {
       expect(schema.safeParse(broken).success).toBe(false);
     }
+    expect(schema.safeParse(prunes({})).success).toBe(true);
   });
 
   it('gives bytes as numbers, times as RFC 3339, and leaves out what is not known', () => {
@@ -158,6 +185,9 @@ describe('the plan document', () => {
     expect(waiting[0]).toMatchObject({ until: '2026-01-02T03:05:05.000Z', failure: 'network' });
     expect(runtime?.version).toBe('1.6.20');
     expect(toPlanDocument(empty)).not.toHaveProperty('runtime');
+    expect(toPlanDocument(empty)).not.toHaveProperty('prune');
+    const unplanned = { ...samplePrune(at), plan: undefined };
+    expect(toPlanDocument({ ...full, prune: unplanned })).not.toHaveProperty('prune');
   });
 
   it('says of every set whether and why it is selected, and what of it is here', () => {
@@ -191,5 +221,6 @@ describe('the plan document', () => {
 
   it('shows the off switches', () => {
     expect(toPlanDocument(empty).prefetch).toEqual({ enabled: false, dryRun: true });
+    expect(toPlanDocument(bare).prune).toMatchObject({ enabled: false, dryRun: true });
   });
 });
