@@ -23,6 +23,7 @@ export interface RemoverRules {
   readonly onRemoved: (name: string, imageId: string) => void;
 }
 
+/** What is being removed; on containerd a lease of ours says it. */
 interface Lease {
   readonly image: FakeImage;
   readonly names: readonly FakeName[];
@@ -37,7 +38,7 @@ export class FakeRemover {
   readonly #containers: FakeContainers;
   readonly #rules: RemoverRules;
   readonly #leases = new Map<string, Lease>();
-  readonly #running = new Set<string>();
+  readonly #running = new Map<string, Lease>();
 
   constructor(store: FakeStore, containers: FakeContainers, rules: RemoverRules) {
     this.#store = store;
@@ -49,7 +50,7 @@ export class FakeRemover {
     const image = this.#store.get(imageId);
     if (image === undefined || this.#running.has(imageId)) return { kind: 'absent' };
     if (this.#isHeld(imageId)) return { kind: 'in_use' };
-    this.#running.add(imageId);
+    this.#running.set(imageId, { image, names: this.#store.names.of(imageId) });
     try {
       await this.onStep({ imageId, gone: [] });
       signal.throwIfAborted();
@@ -86,8 +87,9 @@ export class FakeRemover {
 
   /** The image that had this name when its removal began: a container that is being created may have looked it up before. */
   findBeingRemoved(name: string): FakeImage | undefined {
-    const leases = [...this.#leases.values()];
-    return leases.find(({ names }) => names.some((one) => one.name === name))?.image;
+    const stillThere = [...this.#running.values()].filter(({ image }) => this.#store.get(image.id) !== undefined);
+    const removals = [...this.#leases.values(), ...stillThere];
+    return removals.find(({ names }) => names.some((one) => one.name === name))?.image;
   }
 
   async #removeNames(image: FakeImage): Promise<Removal> {
