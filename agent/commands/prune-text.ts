@@ -1,4 +1,4 @@
-import type { PruneRoundEvent } from '../core/prune-round.ts';
+import type { PruneRoundEvent, Reclaimed } from '../core/prune-round.ts';
 import { toImageNames } from './image-names.ts';
 import { outcomeWords } from './outcome-words.ts';
 import { toReadableSize } from './sizes.ts';
@@ -33,8 +33,9 @@ function toPlannedText(
 ): string {
   const because = dryRunOrdered ? '' : ', as prune.dryRun in the configuration says';
   const lines = dryRun ? [`dry run${because}: nothing is removed`] : [];
+  const frees = images === 0 ? '' : `, which frees ${toReadableSize(bytes)}`;
   const target = targetBytes > 0 ? `, ${toReadableSize(targetBytes)} wanted` : '';
-  lines.push(`${toImageCount(images)} to remove, which frees ${toReadableSize(bytes)}${target}`);
+  lines.push(`${toImageCount(images)} to remove${frees}${target}`);
   if (shortfallBytes > 0) lines.push(`nothing more may go: ${toReadableSize(shortfallBytes)} will be missing`);
   return lines.join('\n');
 }
@@ -45,18 +46,26 @@ function toLeftoverText({ leftover, name, bytes, outcome }: Leftover): string {
   return `${words[outcome]} ${leftover} ${name}${size}`;
 }
 
-/** The three figures answer different questions, so each says what it counts. */
-function toDoneText({ outcome, dryRun, removed, skipped, failed, shortfallBytes, ...reclaimed }: Done): string {
+function toDoneText(done: Done): string {
+  const { outcome, dryRun, removed, skipped, failed, shortfallBytes } = done;
   const lines = dryRun
-    ? [`${outcomeWords[outcome]}: dry run, nothing removed`]
+    ? // Nothing to do would be wrong where something would be removed.
+      [`${outcomeWords[outcome === 'error' ? 'error' : 'success']}: dry run, nothing removed`]
     : [
         `${outcomeWords[outcome]}: ${removed} removed, ${skipped} skipped, ${failed} failed`,
-        figure('reclaimed', reclaimed.reclaimedBytes, 'proven freed by these removals'),
-        figure('filesystem gain', reclaimed.filesystemFreedBytes, 'more free than before, other writers included'),
-        figure('nominal size', reclaimed.nominalBytes, 'as the runtime lists the images, shared layers each time'),
+        ...(outcome === 'noop' ? [] : toFigures(done)),
       ];
   if (shortfallBytes > 0) lines.push(`target not met: ${toReadableSize(shortfallBytes)} missing`);
   return lines.join('\n');
+}
+
+/** They answer different questions, so each says what it counts. */
+function toFigures({ reclaimedBytes, filesystemFreedBytes, nominalBytes }: Reclaimed): string[] {
+  return [
+    figure('reclaimed', reclaimedBytes, 'proven freed by these removals'),
+    figure('filesystem gain', filesystemFreedBytes, 'more free than before, other writers included'),
+    figure('nominal size', nominalBytes, 'as the runtime lists the images, shared layers each time'),
+  ];
 }
 
 function figure(name: string, bytes: number, meaning: string): string {
@@ -64,5 +73,6 @@ function figure(name: string, bytes: number, meaning: string): string {
 }
 
 function toImageCount(images: number): string {
+  if (images === 0) return 'no image';
   return `${images} ${images === 1 ? 'image' : 'images'}`;
 }

@@ -1,5 +1,7 @@
 import type { ControlledAgent } from '../control/protocol.ts';
-import type { PruneOrder } from '../core/prune-round.ts';
+import { errorMessage } from '../core/failure.ts';
+import type { PruneOrder, PruneRoundEvent } from '../core/prune-round.ts';
+import type { RoundOutcome } from '../core/pull-round.ts';
 import type { Settings } from '../settings.ts';
 import type { CommonOptions } from './common-options.ts';
 import type { CommandContext } from './context.ts';
@@ -18,9 +20,19 @@ export async function prune(
   const { signal, stdout, stderr } = context;
   return withHolder(settings, options, 'prunes', context, async ({ kind, agent }) => {
     const { report, close } = createPruneReporter(json ? 'json' : 'text', order.dryRun, stdout);
+    let outcome: RoundOutcome | undefined;
+    const onEvent = (event: PruneRoundEvent): void => {
+      if (event.kind === 'done') outcome = event.outcome;
+      report(event);
+    };
     try {
       const { pruneRound } = agent as Pick<ControlledAgent, 'pruneRound'>;
-      return toRoundExitCode(await pruneRound(order, report, signal));
+      return toRoundExitCode(await pruneRound(order, onEvent, signal));
+    } catch (error) {
+      // A run that broke has told before what it has done.
+      if (signal.aborted || outcome !== 'partial') throw error;
+      stderr.write(`stevedore: ${errorMessage(error)}\n`);
+      return toRoundExitCode(outcome);
     } finally {
       close();
       if (kind === 'agent' && signal.aborted) {

@@ -16,7 +16,7 @@ import {
   toControlSocketPath,
   toFailure,
 } from './protocol.ts';
-import { toPruneRequest } from './prune-request.ts';
+import { toPruneBody } from './prune-body.ts';
 
 /** How long an agent may take for an answer that needs neither pull nor removal. */
 const answerLimitMs = 30_000;
@@ -61,11 +61,14 @@ function createControlClient(path: string): ControlledAgent {
       });
     },
     followRound: (onEvent, signal) => followStream(path, pullPath, '', onEvent, signal),
-    pruneRound: (order, onEvent, signal) => followStream(path, prunePath, toPruneRequest(order), onEvent, signal),
+    pruneRound: (order, onEvent, signal) => followStream(path, prunePath, toPruneBody(order), onEvent, signal),
   };
 }
 
-/** The agent knows what it streams for which question, so the events are taken for what was asked for. */
+/**
+ * The agent knows what it streams for which question, so the events are taken for what was asked for. A run that broke tells what it has
+ * done before it tells why, so the stream is read to its end.
+ */
 function followStream<Event extends RoundEvent>(
   socketPath: string,
   path: string,
@@ -75,14 +78,26 @@ function followStream<Event extends RoundEvent>(
 ): Promise<RoundOutcome> {
   return guard(signal, async () => {
     const asking = request({ socketPath, path, method: 'POST', signal, timeout: silenceLimitMs });
-    for await (const line of readLines(await send(asking, body))) {
-      if (line === '') continue;
-      const event = JSON.parse(line) as Event | ControlError;
-      if (isError(event)) throw toFailure(event);
-      onEvent(event);
-      if (event.kind === 'done') return event.outcome;
+    let outcome: RoundOutcome | undefined;
+    let failure: Failure | undefined;
+    try {
+      for await (const line of readLines(await send(asking, body))) {
+        if (line === '') continue;
+        const event = JSON.parse(line) as Event | ControlError;
+        if (isError(event)) {
+          failure = toFailure(event);
+          break;
+        }
+        onEvent(event);
+        if (event.kind === 'done') outcome = event.outcome;
+      }
+    } catch (error) {
+      // What is done is done, also when the agent goes away right after.
+      if (outcome === undefined) throw error;
     }
-    throw new Failure('other', 'the agent went away before the round was done');
+    if (failure !== undefined) throw failure;
+    if (outcome === undefined) throw new Failure('other', 'the agent went away before the round was done');
+    return outcome;
   });
 }
 

@@ -14,7 +14,7 @@ import {
   toControlError,
   toControlSocketPath,
 } from './protocol.ts';
-import { parsePruneRequest, pruneRequestLimitBytes } from './prune-request.ts';
+import { parsePruneBody, pruneBodyLimitBytes } from './prune-body.ts';
 
 export interface ControlServer {
   /** Resolves once it listens; serves until the signal fires. The caller holds the state folder. @throws Failure `other` */
@@ -25,7 +25,7 @@ export interface ControlServer {
 
 /**
  * Lets `stevedore plan`, `pull` and `prune` speak with the agent that holds the state folder: `GET /v1/plan` answers the plan
- * document, `POST /v1/pull` a stream of PullRoundEvents, `POST /v1/prune` with an order (prune-request.ts) one of PruneRoundEvents,
+ * document, `POST /v1/pull` a stream of PullRoundEvents, `POST /v1/prune` with an order (prune-body.ts) one of PruneRoundEvents,
  * one JSON line each. Root only: the socket has mode 0600.
  */
 export function createControlServer(stateDir: string, agent: ControlledAgent): ControlServer {
@@ -108,14 +108,14 @@ async function servePrune(
   agent: ControlledAgent,
   signal: AbortSignal,
 ): Promise<void> {
-  const body = await readBody(request, pruneRequestLimitBytes);
+  const body = await readBody(request, pruneBodyLimitBytes);
   if (body === undefined) {
-    const message = `the prune request has more than ${pruneRequestLimitBytes} bytes`;
+    const message = `the prune request has more than ${pruneBodyLimitBytes} bytes`;
     return sendJson(response, 413, toControlError(new Failure('other', message)));
   }
-  let order: ReturnType<typeof parsePruneRequest>;
+  let order: ReturnType<typeof parsePruneBody>;
   try {
-    order = parsePruneRequest(body);
+    order = parsePruneBody(body);
   } catch (error) {
     return sendJson(response, 400, toControlError(error));
   }

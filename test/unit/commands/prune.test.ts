@@ -58,7 +58,7 @@ const dryEvents: readonly PruneRoundEvent[] = [
   { ...planned, dryRun: true, images: 1, targetBytes: 0, shortfallBytes: 0 },
   { kind: 'would_remove', imageId: id, names: ['r/a:1'], reason: 'age', freesBytes: 3 * gibi },
   { kind: 'leftover', leftover: 'volume', name: 'v', bytes: gibi, outcome: 'would_remove' },
-  done('success', { dryRun: true, removed: 0, skipped: 0, failed: 0, reclaimedBytes: 0 }),
+  done('noop', { dryRun: true, removed: 0, skipped: 0, failed: 0, reclaimedBytes: 0 }),
 ];
 
 function round(outcome: RoundOutcome, all: readonly PruneRoundEvent[] = [done(outcome)]): Pruner {
@@ -130,7 +130,7 @@ describe('stevedore prune', () => {
   });
 
   it('says of a dry run first that nothing is removed, and gives no figures of what came back', async () => {
-    const { stdout } = await runStevedore(['prune', '--dry-run', ...state], { agent: round('success', dryEvents) });
+    const { stdout } = await runStevedore(['prune', '--dry-run', ...state], { agent: round('noop', dryEvents) });
     expect(stdout.split('\n')).toEqual([
       'dry run: nothing is removed',
       '1 image to remove, which frees 9.0 GiB',
@@ -142,8 +142,31 @@ describe('stevedore prune', () => {
   });
 
   it('says what made a run a dry run that was not ordered as one', async () => {
-    const { stdout } = await runStevedore(['prune', ...state], { agent: round('success', dryEvents) });
+    const { stdout } = await runStevedore(['prune', ...state], { agent: round('noop', dryEvents) });
     expect(stdout).toMatch(/^dry run, as prune\.dryRun in the configuration says: nothing is removed\n/);
+  });
+
+  it('is short when there is nothing to do', async () => {
+    const idle = [
+      { ...planned, images: 0, bytes: 0, targetBytes: 0, shortfallBytes: 0 },
+      done('noop', { removed: 0, skipped: 0, failed: 0 }),
+    ];
+    const { stdout } = await runStevedore(['prune', ...state], { agent: round('noop', idle) });
+    expect(stdout).toBe('no image to remove\nnothing to do: 0 removed, 0 skipped, 0 failed\n');
+  });
+
+  it.each([
+    ['partial', 3],
+    ['error', 1],
+  ] as const)('a run that broke after it told the outcome %s exits with %i and says why', async (outcome, exitCode) => {
+    const pruneRound: Pruner['pruneRound'] = (_order, onEvent) => {
+      onEvent(done(outcome));
+      return Promise.reject(new Failure('runtime', 'nobody answers'));
+    };
+    const expected = { exitCode, stderr: 'stevedore: nobody answers\n' };
+    expect(await runStevedore(['prune', ...state], { agent: { pruneRound } })).toMatchObject(expected);
+    await runAgent({ pruneRound });
+    expect(await runStevedore(['prune', ...state])).toMatchObject(expected);
   });
 
   it('prints the events as JSON lines when asked', async () => {

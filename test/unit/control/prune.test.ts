@@ -122,6 +122,24 @@ describe('a prune run over the control socket', () => {
     });
   });
 
+  it('brings why it broke, also after what it has done', async () => {
+    await serve((_order, onEvent) => {
+      onEvent(done);
+      return Promise.reject(new Failure('runtime', 'nobody answers'));
+    });
+    const events: PruneRoundEvent[] = [];
+    await expect(prune(order, (event) => events.push(event))).rejects.toThrow('nobody answers');
+    expect(events).toEqual([done]);
+  });
+
+  it('is done when it says so, even if the agent goes away right after', async () => {
+    const server = await serve((_order, onEvent) => {
+      onEvent(done);
+      return new Promise(() => undefined);
+    });
+    expect(await prune(order, () => void server.stop())).toBe('partial');
+  });
+
   it('is stopped when the client is interrupted', async () => {
     const running = Promise.withResolvers<AbortSignal>();
     await serve(untilLeft(running.resolve));

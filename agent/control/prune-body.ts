@@ -5,9 +5,9 @@ import { toShownValue } from '../core/mistake.ts';
 import { type PruneOrder, type PruneTier, pruneTiers } from '../core/prune-round.ts';
 
 /** The largest order that makes sense is a tenth of it. */
-export const pruneRequestLimitBytes = 1024;
+export const pruneBodyLimitBytes = 1024;
 
-export function toPruneRequest(order: PruneOrder): string {
+export function toPruneBody(order: PruneOrder): string {
   return JSON.stringify(order);
 }
 
@@ -15,7 +15,7 @@ export function toPruneRequest(order: PruneOrder): string {
  * `dryRun` has to be said, and a key that is not known is refused: who misspells it shall not find the images gone.
  * @throws Failure `other` naming key, value and rule
  */
-export function parsePruneRequest(text: string): PruneOrder {
+export function parsePruneBody(text: string): PruneOrder {
   const { dryRun, tier, untilFreeBytes, ...unknown } = parseObject(text);
   const [unknownKey] = Object.keys(unknown);
   if (unknownKey !== undefined) refuse(unknownKey, unknown[unknownKey], 'there is no such key');
