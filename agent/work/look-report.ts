@@ -33,7 +33,7 @@ export class LookReport {
     const queued = plan.pulls.filter(({ reference }) => !running.has(reference)).length;
     this.#recorder.pullsNow(new Map(waiting), queued, running.size);
     this.#recorder.dryRun(configuration.prefetch.dryRun);
-    this.#recorder.pruneEnabled(configuration.prune.enabled);
+    this.#recorder.pruneEnabled(configuration.prune.enabled, configuration.prune.dryRun);
     this.#recorder.imageSets(imageSets);
     if (filesystem === undefined) return;
     this.#recorder.imageFilesystem(filesystem);

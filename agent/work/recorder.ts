@@ -63,7 +63,7 @@ export interface Recorder {
   /** The first container of an image that we prefetched. */
   prefetchedUsed(count: number): void;
 
-  pruneEnabled(enabled: boolean): void;
+  pruneEnabled(enabled: boolean, dryRun: boolean): void;
   /** Images with a known last use, and since when last use is observed, epoch ms. */
   usageRecords(count: number, trackedSince: number): void;
   usageStateSaveFailed(): void;
