@@ -73,7 +73,7 @@ export function toConfiguration(
   return JSON.stringify({
     registries: [{ host, plainHTTP: true }],
     // The disk of the machine that measures may be full beyond the default; that is not what is measured.
-    prune: { watermarks: { high: '99%' } },
+    prune: { watermarks: { low: '98%', high: '99%', critical: '99.9%' } },
     imageSets: sets.map(({ name, label, images }) => ({
       name,
       images,

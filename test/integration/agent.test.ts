@@ -259,7 +259,9 @@ function suite(kind: 'containerd' | 'docker'): void {
 
   test('a pull waits with reason disk where it would cross the high watermark', async () => {
     const one = await push();
-    await files.setConfig(config({ s: { images: [one] } }, 'prune: { watermarks: { high: 1% } }'));
+    await files.setConfig(
+      config({ s: { images: [one] } }, 'prune: { watermarks: { low: 0.5%, high: 1%, critical: 99% } }'),
+    );
     const pulled = await stevedore(['pull', '--json', ...options]);
     expect(pulled.code).toBe(3);
     expect(pulled.stdout).toContain('"reason":"disk"');
