@@ -32,7 +32,7 @@ export interface IngestStatus {
   readonly offset: string;
   readonly total: string;
   readonly expected: string;
-  readonly updated_at: Timestamp | null;
+  readonly updated_at?: Timestamp | null;
 }
 
 export interface SnapshotInfo {
@@ -105,8 +105,12 @@ export const content = {
     'List',
     'containerd.services.content.v1.ListLabelledContentResponse',
   ),
+  listSized: grpcMethod<Filters, { info: readonly { digest: string; size: string }[] }>(
+    contentService,
+    'List',
+    'containerd.services.content.v1.ListSizedContentResponse',
+  ),
   read: grpcMethod<{ digest: string }, { data: Buffer }>(contentService, 'Read'),
-  status: grpcMethod<{ ref: string }, { status: IngestStatus | null }>(contentService, 'Status'),
   abort: grpcMethod<{ ref: string }, Empty>(contentService, 'Abort'),
   listStatuses: grpcMethod<Filters, { statuses: readonly IngestStatus[] }>(contentService, 'ListStatuses'),
 };

@@ -15,6 +15,7 @@ import { createImageParts } from './image-parts.ts';
 import { readRecord } from './image-record.ts';
 import { createImageRemoval } from './image-removal.ts';
 import { createSandboxImages } from './infrastructure.ts';
+import { createLeftovers } from './leftovers.ts';
 import { savePin } from './pins.ts';
 import { createPullLeases } from './pull-lease.ts';
 import { createPullFollower } from './pull-progress.ts';
@@ -49,6 +50,7 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
   const parts = createImageParts(client, store, readSnapshotter);
   const details = createImageDetails(readConfig);
   const removal = createImageRemoval(client, store, readSnapshotter);
+  const leftovers = createLeftovers(client, readSnapshotter, namespace);
   /** How many pulls of a reference run now: their lease must stay. */
   const pulling = new Map<string, number>();
   let snapshotter: string | undefined;
@@ -129,8 +131,8 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
     removeImage: (imageId, signal) => removal.remove(imageId, signal),
     undoRemovals: (_begun, signal) => removal.undo(signal),
 
-    listLeftovers: async () => await Promise.resolve([]),
-    removeLeftover: async () => await Promise.resolve('absent' as const),
+    listLeftovers: (kinds, signal) => leftovers.list(kinds, signal),
+    removeLeftover: (leftover, signal) => leftovers.remove(leftover, signal),
 
     setPinned: (name, pinned, signal) => savePin(client, name, pinned, signal),
 

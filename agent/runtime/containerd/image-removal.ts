@@ -84,7 +84,7 @@ export function createImageRemoval(
     if (journal === undefined) return { kind: 'absent' };
     if (await isImageUsed(client, journal, signal)) return { kind: 'in_use' };
     signal.throwIfAborted();
-    if (await leases.open(journal, signal)) return journal;
+    if (await leases.open(journal, never)) return journal;
     // An earlier removal of the image was cut off: it is undone first, for it may have taken names already.
     for (const earlier of await leases.list(signal)) if (earlier.imageId === imageId) await restore(earlier);
     return await open(imageId, signal);
@@ -93,8 +93,8 @@ export function createImageRemoval(
   /** Nothing is gone yet: an abort is heeded. @returns whether the collector can decide the removal by itself */
   async function secure(journal: RemovalJournal, signal: AbortSignal): Promise<boolean> {
     try {
-      await leases.hold(journal, signal);
-      const tied = await leases.tie(journal, signal);
+      await leases.hold(journal, never);
+      const tied = await leases.tie(journal, never);
       signal.throwIfAborted();
       return tied;
     } catch (error) {
@@ -105,7 +105,7 @@ export function createImageRemoval(
 
   async function carryThrough(journal: RemovalJournal, tied: boolean): Promise<Removal> {
     const snapshotter = await snapshotterOf(never);
-    for (const record of journal.records) await deleteRecord(client, record);
+    await deleteRecords(journal);
     const startedAt = performance.now();
     const [used, parts] = await Promise.all([
       comesToUse(journal, startedAt + (tied ? courtesyMs : patienceMs)),
@@ -116,8 +116,14 @@ export function createImageRemoval(
     if ((await hasDocuments(journal)) && (await isStillNeeded(journal, startedAt + patienceMs))) {
       return await putBack(journal, parts, snapshotter);
     }
-    await leases.close(journal, never);
-    return { kind: 'removed', freed: await selectGone(client, parts, snapshotter, never) };
+    const [freed] = await Promise.all([selectGone(client, parts, snapshotter, never), leases.close(journal, never)]);
+    return { kind: 'removed', freed };
+  }
+
+  /** After a failure none of the deletions is still on its way. */
+  async function deleteRecords({ records }: RemovalJournal): Promise<void> {
+    const done = await Promise.allSettled(records.map((record) => deleteRecord(client, record)));
+    for (const result of done) if (result.status === 'rejected') throw result.reason;
   }
 
   /** The collector has left the documents: for a container that came in time, for a new pull, or for a lease or an image that shares layers. */
