@@ -1,4 +1,3 @@
-import type { ControlledAgent } from '../control/protocol.ts';
 import { errorMessage } from '../core/failure.ts';
 import type { PruneOrder, PruneRoundEvent } from '../core/prune-round.ts';
 import type { RoundOutcome } from '../core/pull-round.ts';
@@ -26,8 +25,7 @@ export async function prune(
       report(event);
     };
     try {
-      const { pruneRound } = agent as Pick<ControlledAgent, 'pruneRound'>;
-      return toRoundExitCode(await pruneRound(order, onEvent, signal));
+      return toRoundExitCode(await agent.pruneRound(order, onEvent, signal));
     } catch (error) {
       // A run that broke has told before what it has done.
       if (signal.aborted || outcome !== 'partial') throw error;

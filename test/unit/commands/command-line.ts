@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import type { Agent, CommandContext, CreateAgent, Output } from '../../../agent/commands/context.ts';
 import { runCommandLine } from '../../../agent/commands/program.ts';
-import type { ControlledAgent } from '../../../agent/control/protocol.ts';
 import type { PlanInput } from '../../../agent/core/plan-document.ts';
 import type { Settings } from '../../../agent/settings.ts';
 
@@ -17,7 +16,7 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  readonly agent?: Partial<Agent & Pick<ControlledAgent, 'pruneRound'>>;
+  readonly agent?: Partial<Agent>;
   readonly environment?: Record<string, string>;
   readonly stdin?: string;
   readonly signal?: AbortSignal;
@@ -36,8 +35,7 @@ export async function runStevedore(argv: readonly string[], options: RunOptions 
     const missing = (): never => {
       throw new Error('not asked for in this test');
     };
-    const agent = { run: missing, plan: missing, pullRound: missing, pruneRound: missing, ...options.agent };
-    return agent;
+    return { run: missing, plan: missing, pullRound: missing, pruneRound: missing, ...options.agent };
   };
   const context: CommandContext = {
     environment: options.environment ?? {},
