@@ -25,7 +25,7 @@ export interface PlanInput {
   readonly runtime: PlanRuntime | undefined;
   readonly configuration: Pick<Configuration, 'imageSets' | 'prefetch'>;
   readonly plan: PullPlan;
-  readonly prune?: PlanPruneInput;
+  readonly prune: PlanPruneInput;
 }
 
 /**
@@ -143,7 +143,7 @@ export function toPlanDocument({ node, runtime, configuration, plan, prune }: Pl
       message,
     })),
     totals: toTotals(plan),
-    ...withoutUndefined({ prune: prune === undefined ? undefined : toPlanPrune(prune) }),
+    ...withoutUndefined({ prune: toPlanPrune(prune) }),
   };
 }
 

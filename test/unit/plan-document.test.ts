@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { ImageSet, PrefetchSettings } from '../../agent/core/configuration.ts';
 import { type PlanInput, toPlanDocument } from '../../agent/core/plan-document.ts';
-import { samplePrune } from './prune-plan-sample.ts';
+import { samplePrune, unplannedPrune } from './prune-plan-sample.ts';
 
 const at = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -107,6 +107,7 @@ const empty: PlanInput = {
   runtime: undefined,
   configuration: { prefetch: { ...prefetch, enabled: false, dryRun: true }, imageSets: [] },
   plan: { at, pulls: [], waiting: [], present: [], refused: [], unselected: [] },
+  prune: unplannedPrune,
 };
 
 /** A node without images, and with every switch off. */
@@ -186,8 +187,6 @@ describe('the plan document', () => {
     expect(runtime?.version).toBe('1.6.20');
     expect(toPlanDocument(empty)).not.toHaveProperty('runtime');
     expect(toPlanDocument(empty)).not.toHaveProperty('prune');
-    const unplanned = { ...samplePrune(at), plan: undefined };
-    expect(toPlanDocument({ ...full, prune: unplanned })).not.toHaveProperty('prune');
   });
 
   it('says of every set whether and why it is selected, and what of it is here', () => {

@@ -30,6 +30,14 @@ function image(names: readonly string[], at: number, use: Use): Omit<PlannedImag
   };
 }
 
+export const unplannedPrune: PlanPruneInput = {
+  plan: undefined,
+  enabled: true,
+  dryRun: false,
+  leftovers: [],
+  notes: [],
+};
+
 /** A removal by every reason that a daemon has, with shared layers; then an image kept for every reason. */
 export function samplePrune(at: number): PlanPruneInput & { readonly plan: PrunePlan } {
   const remove = (

@@ -6,6 +6,7 @@ import type { Agent, CommandContext, CreateAgent, Output } from '../../../agent/
 import { runCommandLine } from '../../../agent/commands/program.ts';
 import type { PlanInput } from '../../../agent/core/plan-document.ts';
 import type { Settings } from '../../../agent/settings.ts';
+import { unplannedPrune } from '../prune-plan-sample.ts';
 
 export interface Ran {
   readonly exitCode: number;
@@ -136,6 +137,7 @@ export const samplePlan: PlanInput = {
     ],
     unselected: [{ imageSet: 'edge', message: 'zone=edge: the node has no label zone' }],
   },
+  prune: unplannedPrune,
 };
 
 export const longReference = long;
