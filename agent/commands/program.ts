@@ -158,7 +158,8 @@ What is in use, desired, pinned, kept by a rule or too young is never removed. T
   age       what was used within prune.unusedFor stays; everything older goes
   space     what was used within prune.spaceGrace stays; stops at the low watermark
   critical  nothing else stays; stops at the low watermark
-With --until-free any of them stops as soon as so much is free. With prune.dryRun in the configuration every run is a dry run.
+With --until-free any of them stops as soon as so much is free. With prune.dryRun in the configuration every run is a dry run; with
+prune.enabled false only a dry run is possible.
 
 Where an agent runs on the same state folder, it does the pruning, with its own configuration; Ctrl-C stops it before the next
 removal. Exit code 3 when a part of the images could not be removed or the target is not met, 1 when nothing could be done.
