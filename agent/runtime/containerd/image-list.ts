@@ -25,6 +25,8 @@ export interface ImageIdentities {
   readonly byName: ReadonlyMap<string, string>;
   /** Image ids by the chain id of the whole stack: images that differ in their configs alone share it. */
   readonly byTopChainId: ReadonlyMap<string, readonly string[]>;
+  /** Images that the CRI plugin pinned itself. */
+  readonly pinnedByCri: ReadonlySet<string>;
 }
 
 /** The CRI's own record of an image is named after the config digest. */
@@ -66,14 +68,19 @@ export function toIdentities(
 ): ImageIdentities {
   const byName = new Map<string, string>();
   const byTopChainId = new Map<string, string[]>();
+  const pinnedByCri = new Set<string>();
   for (const { imageId, records: named } of groupRecords(records, targets, resolved)) {
-    for (const { name } of named) byName.set(name, imageId);
+    for (const { name, labels } of named) {
+      byName.set(name, imageId);
+      // Nobody else writes to the record that is named after the config digest.
+      if (toImageId(name) !== undefined && isPinnedByOthers(labels)) pinnedByCri.add(imageId);
+    }
     const tops = named.map(({ target }) => resolved.get(target?.digest ?? '')?.topChainId);
     for (const top of new Set(tops)) {
       if (top !== undefined) byTopChainId.set(top, [...(byTopChainId.get(top) ?? []), imageId]);
     }
   }
-  return { byName, byTopChainId };
+  return { byName, byTopChainId, pinnedByCri };
 }
 
 export function toRuntimeImages(groups: readonly RecordGroup[], view: StoreView): RuntimeImage[] {

@@ -7,7 +7,7 @@ import { Failure } from '../../core/failure.ts';
 import { mapBounded } from '../bounded.ts';
 import type { GrpcClient } from '../grpc/client.ts';
 import type { ImagePart } from '../runtime.ts';
-import { content, snapshots } from './containerd-protocol.ts';
+import { content, type SnapshotKey, snapshots } from './containerd-protocol.ts';
 import { toContentReferences, toSnapshotReferences } from './document-links.ts';
 import type { RecordGroup } from './image-list.ts';
 import type { ImageStore } from './store.ts';
@@ -28,6 +28,8 @@ type Blobs = ReadonlyMap<string, Blob>;
 /** Of ext4 and xfs as they are made by default. */
 const blockBytes = 4_096;
 const parallelCalls = 16;
+/** The snapshot's own folder and `work` in it: overlayfs counts what lies in `fs` alone (containerd 1.6 to 2.1). */
+const overlayfsFolders = 2;
 
 export function createImageParts(
   client: GrpcClient,
@@ -55,7 +57,7 @@ export function createImageParts(
     await mapBounded(names, parallelCalls, async (name) => {
       try {
         const usage = await client.unary(snapshots.usage, { snapshotter, key: name }, signal);
-        sizes.set(name, toSnapshotPart(name, usage));
+        sizes.set(name, toSnapshotPart({ snapshotter, key: name }, usage));
       } catch (error) {
         // It went since it was listed.
         if (!(error instanceof Failure && error.code === 'not_found')) throw error;
@@ -93,10 +95,16 @@ export function toContentPart({ digest, size }: { readonly digest: string; reado
 }
 
 export function toSnapshotPart(
-  name: string,
+  { snapshotter, key }: SnapshotKey,
   { size, inodes }: { readonly size: string; readonly inodes: string },
 ): ImagePart {
-  return { key: `snapshot:${name}`, store: 'snapshot', bytes: Number(size), inodes: Number(inodes) };
+  const folders = snapshotter === 'overlayfs' ? overlayfsFolders : 0;
+  return {
+    key: `snapshot:${key}`,
+    store: 'snapshot',
+    bytes: Number(size) + folders * blockBytes,
+    inodes: Number(inodes) + folders,
+  };
 }
 
 interface Pile {

@@ -10,7 +10,10 @@ import type { ImageStore } from './store.ts';
 const sandboxFilter = 'labels."io.cri-containerd.kind"==sandbox';
 
 export interface SandboxImages {
-  /** Ids: what the CRI plugin says that it takes for the next sandbox, and what the present sandboxes stand on. */
+  /**
+   * Ids: what the CRI plugin says that it takes for the next sandbox (1.6, 1.7), what it pinned itself (1.7 and later; there is nothing else
+   * that it pins), and what the present sandboxes stand on.
+   */
   find(signal: AbortSignal): Promise<ReadonlySet<string>>;
 }
 
@@ -25,7 +28,7 @@ export function createSandboxImages(client: GrpcClient, store: Pick<ImageStore, 
       ]);
       const named = identities.byName.get(name ?? '');
       const stoodOn = [...(await images.find(containers, identities, signal)).values()].flat();
-      return new Set(named === undefined ? stoodOn : [named, ...stoodOn]);
+      return new Set([...(named === undefined ? [] : [named]), ...identities.pinnedByCri, ...stoodOn]);
     },
   };
 }

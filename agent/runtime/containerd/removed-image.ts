@@ -120,7 +120,7 @@ export async function readParts(
   const chain = await readChain(client, [...tops], snapshotter, signal);
   const layers = await mapBounded(chain, parallelCalls, async (key) => {
     const usage = await find(client.unary(snapshots.usage, { snapshotter, key }, signal));
-    return usage === undefined ? undefined : toSnapshotPart(key, usage);
+    return usage === undefined ? undefined : toSnapshotPart({ snapshotter, key }, usage);
   });
   return [...blobs.values(), ...layers].filter((part) => part !== undefined);
 }

@@ -15,8 +15,9 @@ const parallelCalls = 16;
 /** The answer comes from the runtime's memory; a runtime that has to ask a shim that hangs must not hold up the list. */
 const deadlineMs = 5_000;
 
-interface KnownTimes extends ContainerTimes {
+interface KnownTimes {
   readonly state: number;
+  readonly times: ContainerTimes;
 }
 
 export function createContainerTimes(client: GrpcClient): ContainerTimesReader {
@@ -25,11 +26,8 @@ export function createContainerTimes(client: GrpcClient): ContainerTimesReader {
   async function ask({ id, state }: CriContainer, signal: AbortSignal): Promise<KnownTimes | undefined> {
     try {
       const { status } = await client.unary(cri.containerStatus, { container_id: id }, signal, { deadlineMs });
-      return {
-        state,
-        startedAt: toEpochMsOfNs(status?.started_at ?? '0'),
-        finishedAt: toEpochMsOfNs(status?.finished_at ?? '0'),
-      };
+      const startedAt = toEpochMsOfNs(status?.started_at ?? '0');
+      return { state, times: { startedAt, finishedAt: toEpochMsOfNs(status?.finished_at ?? '0') } };
     } catch (error) {
       if (error instanceof Failure && !isRuntimeUnavailable(error)) return undefined;
       throw error;
@@ -44,14 +42,14 @@ export function createContainerTimes(client: GrpcClient): ContainerTimesReader {
         if (before?.state === container.state) return [container.id, before] as const;
         if (hangs) return [container.id, undefined] as const;
         const askedAt = performance.now();
-        const times = await ask(container, signal);
-        hangs ||= times === undefined && performance.now() - askedAt >= deadlineMs;
-        return [container.id, times] as const;
+        const now = await ask(container, signal);
+        hangs ||= now === undefined && performance.now() - askedAt >= deadlineMs;
+        return [container.id, now] as const;
       });
       const answer = new Map<string, KnownTimes>();
-      for (const [id, times] of entries) if (times !== undefined) answer.set(id, times);
+      for (const [id, now] of entries) if (now !== undefined) answer.set(id, now);
       known = answer;
-      return answer;
+      return new Map([...answer].map(([id, { times }]) => [id, times]));
     },
   };
 }

@@ -107,7 +107,9 @@ export function createCriRuntime(options: { readonly endpoint: string }): Runtim
       if (!images.some(({ id }) => id === imageId)) return { kind: 'absent' };
       const image = { image: spellings.get(imageId) ?? imageId };
       try {
-        await client.unary(cri.removeImage, { image }, signal, { deadlineMs: removeDeadlineMs });
+        // Carried through whatever happens: a runtime whose client leaves may have taken some of the names.
+        const toTheEnd = new AbortController().signal;
+        await client.unary(cri.removeImage, { image }, toTheEnd, { deadlineMs: removeDeadlineMs });
       } catch (error) {
         // CRI-O refuses with this text and no code of its own.
         if (error instanceof Failure && /image (is )?(in use|used) by/i.test(error.message)) return { kind: 'in_use' };
