@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createContainerdRuntime } from '../../agent/runtime/containerd/containerd-runtime.ts';
+import { createCriRuntime } from '../../agent/runtime/cri/cri-runtime.ts';
 import { buildImage, buildLayer, busyboxImage } from '../harness/images.ts';
-import { eventually, findImage, pull, push, smallImage, soon, toRequest } from './helpers.ts';
+import { eventually, findImage, pull, push, runnableImage, smallImage, soon, toRequest } from './helpers.ts';
 import { describeRuntimeContract } from './runtime-contract.ts';
 import { ctrContainers } from './subjects/containerd-containers.ts';
 import { containerdMissing, makeContainerdSubject } from './subjects/containerd-subject.ts';
@@ -59,6 +60,25 @@ describe.skipIf(containerdMissing !== undefined)('containerd beside the kubelet'
     await containers.remove(byHand);
   });
 
+  it.each(['created', 'running', 'exited'] as const)(
+    'does not remove the image of a pod whose container is %s, nor that of its sandbox',
+    async (state) => {
+      const { runtime, registry, sandboxImage } = subject;
+      const image = runnableImage(`pod ${state}`);
+      const reference = await push(registry, `pod-${state}`, image);
+      await pull(runtime, reference);
+      const inPod = state === 'created' ? await pods.create(reference) : await pods.run(reference);
+      if (state === 'exited') await pods.stop(inPod);
+      const before = await runtime.listImages(soon());
+      expect(await runtime.removeImage(image.configDigest, soon())).toEqual({ kind: 'in_use' });
+      const pause = before.find(({ tags }) => tags.includes(sandboxImage));
+      expect(await runtime.removeImage(pause?.id ?? '', soon())).toEqual({ kind: 'in_use' });
+      expect(await runtime.listImages(soon())).toEqual(before);
+      await pods.remove(inPod);
+      expect(await runtime.removeImage(image.configDigest, soon())).toMatchObject({ kind: 'removed' });
+    },
+  );
+
   it('gives a name that pods start from', async () => {
     const { runtime, registry } = subject;
     const reference = await push(registry, 'original', busyboxImage());
@@ -102,19 +122,54 @@ describe.skipIf(containerdMissing !== undefined)('containerd beside the kubelet'
     expect(await containerd.ctr('leases', 'ls', '--quiet')).toContain('somebody-else');
   });
 
-  it('pins with the label that the kubelet understands, and leaves the pins of others alone', async () => {
+  it('does not take for freed what another namespace keeps', async () => {
     const { runtime, registry, containerd } = subject;
-    const image = smallImage('pin label');
-    const reference = await push(registry, 'pin-label', image);
+    const image = smallImage('in two namespaces');
+    const reference = await push(registry, 'two-namespaces', image);
+    await pull(runtime, reference);
+    await containerd.ctr('--namespace', 'elsewhere', 'images', 'pull', '--plain-http', reference);
+    const [layer] = image.layers;
+    const removal = await runtime.removeImage(image.configDigest, soon());
+    const freed = removal.kind === 'removed' ? (removal.freed ?? []) : [];
+    expect(freed.map(({ store, key }) => (key === layer?.digest ? 'the blob' : store))).toEqual(['snapshot']);
+    const [left] = (await runtime.listLeftovers(new Set(['namespace']), soon())).filter(({ id }) => id === 'elsewhere');
+    expect(left?.bytes).toBeGreaterThanOrEqual(layer?.blob.length ?? 0);
+    await containerd.ctr('--namespace', 'elsewhere', 'images', 'rm', '--sync', reference);
+  });
+
+  it('pins with the label that the kubelet understands, and says on the record that the pin is ours', async () => {
+    const { runtime, registry, containerd } = subject;
+    const reference = await push(registry, 'pin-label', smallImage('pin label'));
     await pull(runtime, reference);
     const labels = () => containerd.ctr('images', 'ls', `name==${reference}`);
     await runtime.setPinned(reference, true, soon());
     expect(await labels()).toContain('io.cri-containerd.pinned=pinned');
+    expect(await labels()).toContain('stevedore.dev/pinned=true');
     await runtime.setPinned(reference, false, soon());
-    expect(await labels()).not.toContain('io.cri-containerd.pinned');
+    expect(await labels()).not.toContain('pinned');
+    // The kubelet's pin has this one value: others are no pin, and nobody's business but their owner's.
     await containerd.ctr('images', 'label', reference, 'io.cri-containerd.pinned=by-somebody');
     await runtime.setPinned(reference, false, soon());
     expect(await labels()).toContain('io.cri-containerd.pinned=by-somebody');
-    expect(await findImage(runtime, image.configDigest)).toMatchObject({ tags: [reference] });
+  });
+
+  it('loses its pin when the kubelet pulls the tag, and sets it again', async () => {
+    const { runtime, registry, containerd } = subject;
+    const image = smallImage('pulled by the kubelet');
+    const reference = await push(registry, 'kubelet-pulls', image);
+    await pull(runtime, reference);
+    await runtime.setPinned(reference, true, soon());
+    const kubelet = createCriRuntime({ endpoint: containerd.endpoint });
+    try {
+      await pull(kubelet, reference);
+      expect(await findImage(runtime, image.configDigest)).toMatchObject({ pinnedNames: [], pinnedByOthers: false });
+      await runtime.setPinned(reference, true, soon());
+      const tellsPins = !/^1\.[0-6]\./.test(containerd.version);
+      await eventually(async () => {
+        expect(await findImage(kubelet, image.configDigest)).toMatchObject({ pinnedByOthers: tellsPins });
+      });
+    } finally {
+      kubelet.close();
+    }
   });
 });
