@@ -1,20 +1,18 @@
 /** The composition root: builds every part and connects them. Only the commands that run an agent import it. */
 
-import { loadLabels, watchLabels } from './cluster/standalone.ts';
 import { createCredentialStore } from './config/credential-files.ts';
-import { loadConfigurationFile, watchConfigurationFile } from './config/file-source.ts';
-import { createControlServer } from './control/control-server.ts';
-import { Failure } from './core/failure.ts';
+import type { Failure } from './core/failure.ts';
 import { parseReference } from './core/image-reference.ts';
 import type { Logger } from './core/logger.ts';
-import { formatMistakes } from './core/mistake.ts';
-import { type PlanDocument, type PlanInput, toPlanDocument } from './core/plan-document.ts';
-import type { PullPlan } from './core/pull-plan.ts';
+import type { PlanInput } from './core/plan-document.ts';
 import { toPlatform } from './core/platform.ts';
+import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
 import { toPullPolicy } from './core/pull-policy.ts';
 import type { PullRoundEvent, RoundOutcome } from './core/pull-round.ts';
+import { runDaemon } from './daemon.ts';
+import type { NodeAgent } from './node-agent.ts';
+import { planOnce, pruneOnce, pullOnce } from './one-shot.ts';
 import { createHealth } from './ops/health.ts';
-import { createHttpServer } from './ops/http-server.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { createLazyRegistry } from './registry/lazy-registry.ts';
 import { connectRuntime, instrumentRuntime, socketIsDead } from './runtime/connect.ts';
@@ -22,12 +20,18 @@ import { detectRuntime } from './runtime/detection.ts';
 import { createFilesystemReader } from './runtime/disk.ts';
 import type { Settings } from './settings.ts';
 import { NodeInputs } from './work/node-inputs.ts';
+import { Pins } from './work/pins.ts';
+import { Planning } from './work/planning.ts';
+import { PruneJob } from './work/prune-job.ts';
+import { Pruner } from './work/pruner.ts';
+import type { PruneSubject } from './work/prune-view.ts';
 import { runReconcileLoop } from './work/reconcile-loop.ts';
 import { Reconciler } from './work/reconciler.ts';
+import { RemovalLock } from './work/removal-lock.ts';
+import { recoverRemovals } from './work/removal-recovery.ts';
 import { type Connected, RuntimeConnection } from './work/runtime-connection.ts';
-import { sleep } from './core/sleep.ts';
-import { openStateFolder } from './work/state-folder.ts';
 import { Trigger } from './work/trigger.ts';
+import { UsageTracker } from './work/usage-tracker.ts';
 
 export interface AgentParts {
   readonly log: Logger;
@@ -41,6 +45,8 @@ export interface Agent {
   plan(signal: AbortSignal): Promise<PlanInput>;
   /** One round without a running agent; the caller holds the state folder. Events end with `done`. */
   pullRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
+  /** One prune run without a running agent; the caller holds the state folder. Events end with `done`. */
+  pruneRound(order: PruneOrder, onEvent: (event: PruneRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
 }
 
 /** Where events tell of changes, looking by the clock is only a safety net; a look costs the runtime some 70 ms of CPU. */
@@ -50,19 +56,36 @@ const eventDelayMs = 200;
 const eventGapMs = 2_000;
 /** The loop comes around every 30 s, but a look may wait for a slow runtime. */
 const stuckAfterMs = 300_000;
-/** A round asked for right after the start waits this long for the runtime and the configuration. */
-const startPatienceMs = 10_000;
 
 export function createAgent(settings: Settings, { log, metrics }: AgentParts): Agent {
+  const agent = createNodeAgent(settings, log, metrics);
+  return {
+    run: (signal) => runDaemon(agent, signal),
+    plan: (signal) => planOnce(agent, signal),
+    pullRound: (onEvent, signal) => pullOnce(agent, onEvent, signal),
+    pruneRound: (order, onEvent, signal) => pruneOnce(agent, order, onEvent, signal),
+  };
+}
+
+function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): NodeAgent {
   const health = createHealth(stuckAfterMs);
   const trigger = new Trigger();
   const credentials = createCredentialStore(log);
+  const lock = new RemovalLock();
+  const usage = new UsageTracker({ recorder: metrics, log });
+  const readFilesystem = createFilesystemReader(settings.imageFilesystem, log);
+  let connected: Connected | undefined;
+  let endpoint: string | undefined;
+
   const inputs = new NodeInputs({
     configurationSource: settings.configFile,
     labelsSource: settings.labelsFile ?? '--label',
     recorder: metrics,
     log,
-    onConfiguration: (configuration) => reconciler.setConfiguration(configuration),
+    onConfiguration: (configuration) => {
+      reconciler.setConfiguration(configuration);
+      pruneJob.settingsChanged();
+    },
     onLabels: (labels) => reconciler.setLabels(labels),
     onProblem: (problem) => health.report('configuration', problem),
   });
@@ -74,24 +97,54 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
       log,
     });
   });
+
+  /** Everything that is desired must be known: with half of it, the rest would look unwanted. */
+  function pruneSubject(): PruneSubject | undefined {
+    const { configuration, labels } = inputs;
+    if (configuration === undefined || labels === undefined || connected === undefined) return undefined;
+    const { desiredNames: desired, pullingNames: pulling } = reconciler;
+    return { settings: configuration.prune, connected, desired, pulling, ownImage: settings.ownImage };
+  }
+  const pruner = new Pruner({ lock, subject: pruneSubject, usage, readFilesystem, recorder: metrics, log });
+  const pruneJob = new PruneJob({
+    pruner,
+    usage,
+    nodeName: settings.nodeName,
+    subject: pruneSubject,
+    readFilesystem,
+    onDone: () => trigger.fire(),
+    log,
+  });
   const reconciler = new Reconciler({
     registry,
     credentialsOf: ({ reference, credentials: own }) =>
       credentials.credentialsFor(parseReference(reference), [own, inputs.configuration?.credentials ?? []]),
-    readFilesystem: createFilesystemReader(settings.imageFilesystem, log),
+    readFilesystem,
     toPolicy: toPullPolicy,
     onRuntimeLost: (runtime, failure) => {
       // A one-shot command has no connection that is kept up: its round ends.
       if (!connection.lost(runtime, failure) && runtime === connected?.runtime) useRuntime(undefined, failure);
     },
+    usage,
+    pins: new Pins(metrics, log),
+    prune: {
+      lock,
+      reclaimableBytes: (signal) => pruner.reclaimableBytes(signal),
+      makeRoom: (bytes) => pruneJob.makeRoom(bytes),
+      get isMakingRoom() {
+        return pruneJob.isMakingRoom;
+      },
+    },
     recorder: metrics,
     log,
     trigger,
   });
-  let connected: Connected | undefined;
-  let endpoint: string | undefined;
   const connection = new RuntimeConnection({
-    connect,
+    connect: async (signal) => {
+      const found = await connect(signal);
+      await recover(found, signal);
+      return found;
+    },
     isSocketDead: async () => endpoint !== undefined && (await socketIsDead(endpoint)),
     onUp: (up) => {
       health.report('runtime', undefined);
@@ -102,8 +155,9 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
       log.warn({ error: failure.message }, 'container runtime lost');
       useRuntime(undefined, failure);
     },
-    onEvent: ({ kind }) => {
-      if (kind === 'image') trigger.fireSparsely(eventDelayMs, eventGapMs);
+    onEvent: (event) => {
+      usage.hear(event);
+      if (event.kind === 'image') trigger.fireSparsely(eventDelayMs, eventGapMs);
     },
     recorder: metrics,
     log,
@@ -124,123 +178,59 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
     }
   }
 
+  function recover({ runtime }: Connected, signal: AbortSignal): Promise<void> {
+    return recoverRemovals(runtime, usage, log, signal);
+  }
+
   function useRuntime(now: Connected | undefined, lostBy?: Failure): void {
     connected = now;
+    if (now === undefined) usage.stopWatching();
+    else usage.startWatching();
     reconciler.setRuntime(now, lostBy);
   }
 
-  /** What the one-shot commands work on: the files as they are now. @throws Failure with all their mistakes */
-  async function loadInputs(): Promise<void> {
-    const loaded = await loadConfigurationFile(settings.configFile);
-    if (!loaded.ok) throw new Failure('other', formatMistakes(loaded.mistakes, settings.configFile));
-    const own = await loadLabels(settings);
-    if (!own.ok) throw new Failure('other', formatMistakes(own.mistakes, settings.labelsFile ?? ''));
-    inputs.acceptLabels(own.labels);
-    inputs.acceptConfiguration(loaded.configuration);
-  }
-
-  function toPlanInput(plan: PullPlan | undefined): PlanInput {
-    const { configuration, labels, problem } = inputs;
-    if (configuration === undefined || labels === undefined)
-      throw new Failure('other', problem ?? 'nothing is known yet');
-    if (plan === undefined) throw unavailable();
-    return { node: { name: settings.nodeName, labels }, runtime: connected?.info, configuration, plan };
-  }
-
-  async function planNow(signal: AbortSignal): Promise<PlanDocument> {
-    return toPlanDocument(toPlanInput(await reconciler.planOnly(signal)));
-  }
-
-  async function followRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome> {
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(startPatienceMs)]);
-    while ((connected === undefined || inputs.problem !== undefined) && !patience.aborted) await sleep(100, patience);
-    signal.throwIfAborted();
-    if (inputs.problem !== undefined) throw new Failure('other', inputs.problem);
-    if (connected === undefined) throw unavailable();
-    return reconciler.pullRound(onEvent, signal);
-  }
-
-  function loop(signal: AbortSignal): Promise<void> {
-    const hasEvents = (): boolean => connected?.info.capabilities.events === true;
-    return runReconcileLoop(
-      {
-        reconciler,
-        trigger,
-        lookIntervalMs: () => (hasEvents() ? lookIntervalMs.withEvents : lookIntervalMs.withoutEvents),
-        onBeat: health.advance,
-        onLook: () => health.report('first_look', undefined),
-      },
-      signal,
-    );
-  }
-
+  const planning = new Planning({
+    nodeName: settings.nodeName,
+    inputs,
+    reconciler,
+    pruner,
+    usage,
+    readFilesystem,
+    connected: () => connected,
+    log,
+  });
   return {
-    run: async (signal) => {
-      const stateFolder = await openStateFolder(settings.stateDir);
-      const stop = new AbortController();
-      const both = AbortSignal.any([signal, stop.signal]);
-      // Whoever reads the port makes neither the runtime nor the registry work: it gets the plan of the last look.
-      const lastPlan = async (): Promise<PlanDocument> => toPlanDocument(toPlanInput(reconciler.plan));
-      const http = createHttpServer({ listen: settings.listen, health, metrics, plan: lastPlan });
-      const control = createControlServer(stateFolder.path, { plan: planNow, followRound });
-      const configurationHandlers = {
-        onConfiguration: inputs.acceptConfiguration.bind(inputs),
-        onMistakes: inputs.refuseConfiguration.bind(inputs),
-      };
-      const labelHandlers = {
-        onLabels: inputs.acceptLabels.bind(inputs),
-        onMistakes: inputs.refuseLabels.bind(inputs),
-      };
-      try {
-        const address = await http.start(both);
-        await control.start(both);
-        log.info({ ...address, stateDir: stateFolder.path }, 'listening');
-        const parts = [
-          watchConfigurationFile(settings.configFile, configurationHandlers, both),
-          watchLabels(settings, labelHandlers, both),
-          connection.run(both),
-          loop(both),
-        ];
-        // Each of them ends only by the signal or by a failure, and the first that ends takes the others with it.
-        await Promise.all(parts.map((part) => part.finally(() => stop.abort())));
-      } finally {
-        stop.abort();
-        await Promise.allSettled([reconciler.stop(), http.stop(), control.stop(), registry.close()]);
-        stateFolder.close();
-      }
+    settings,
+    log,
+    metrics,
+    health,
+    inputs,
+    registry,
+    connection,
+    reconciler,
+    usage,
+    pruneJob,
+    get isConnected() {
+      return connected !== undefined;
     },
-
-    plan: async (signal) => {
-      await loadInputs();
-      const now = await connect(signal);
-      try {
-        useRuntime(now);
-        return toPlanInput(await reconciler.planOnly(signal));
-      } finally {
-        now.runtime.close();
-        await registry.close();
-      }
-    },
-
-    pullRound: async (onEvent, signal) => {
-      await loadInputs();
-      const now = await connect(signal);
-      const stop = new AbortController();
-      const both = AbortSignal.any([signal, stop.signal]);
-      const looping = loop(both);
-      try {
-        useRuntime(now);
-        return await reconciler.pullRound(onEvent, both);
-      } finally {
-        stop.abort();
-        await Promise.allSettled([looping, reconciler.stop()]);
-        now.runtime.close();
-        await registry.close();
-      }
+    connect,
+    recover,
+    useRuntime,
+    planNow: (signal) => planning.planNow(signal),
+    lastPlan: () => planning.lastPlan(),
+    pruneNow: (order, onEvent, signal) => planning.pruneNow(order, onEvent, signal),
+    loop: (signal) => {
+      const hasEvents = (): boolean => connected?.info.capabilities.events === true;
+      return runReconcileLoop(
+        {
+          reconciler,
+          trigger,
+          lookIntervalMs: () => (hasEvents() ? lookIntervalMs.withEvents : lookIntervalMs.withoutEvents),
+          onBeat: health.advance,
+          onLook: () => health.report('first_look', undefined),
+        },
+        signal,
+      );
     },
   };
-}
-
-function unavailable(): Failure {
-  return new Failure('runtime', 'the container runtime does not answer', { detail: 'unavailable' });
 }

@@ -93,3 +93,8 @@ export function isRuntimeUnavailable(error: unknown): boolean {
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Nobody answers on the runtime's socket. */
+export function runtimeUnavailable(): Failure {
+  return new Failure('runtime', 'the container runtime does not answer', { detail: 'unavailable' });
+}

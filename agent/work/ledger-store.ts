@@ -56,11 +56,28 @@ export function createLedgerStore(stateDir: string, log: Logger): LedgerStore {
   };
 }
 
+/** For whoever only looks: reads, keeps nothing aside and saves nothing. */
+export function createLedgerReader(stateDir: string): LedgerStore {
+  const path = join(stateDir, fileName);
+  return {
+    load: async () => {
+      const text = await readIfThere(path).catch((error: unknown) => {
+        throw toFailure(error, path, 'read');
+      });
+      const parsed = text === undefined ? undefined : parseLedger(text);
+      if (parsed?.ok === false) throw toFailure(new Error(parsed.why), path, 'read');
+      return parsed?.ledger;
+    },
+    save: async () => undefined,
+  };
+}
+
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return undefined;
     throw error;
   }
 }

@@ -50,21 +50,27 @@ export async function pruneLeftovers(parts: LeftoverPrunerParts, signal: AbortSi
       log.warn({ kind, name, error: Failure.from(error).message }, 'leftover not removed');
     }
   }
-  recorder.leftovers(count([...left]));
+  recorder.leftovers(count([...left], toKinds(settings)));
 }
 
-/** Build cache is asked for only where it is to be removed: Docker walks the disk for it, for minutes on a full one. */
 export async function listLeftovers(
-  { leftovers }: Pick<PruneSettings, 'leftovers'>,
+  settings: Pick<PruneSettings, 'leftovers'>,
   runtime: Runtime,
   signal: AbortSignal,
 ): Promise<readonly Leftover[]> {
-  const kinds = leftoverKinds.filter((kind) => kind !== 'build_cache' || leftovers.build_cache.enabled);
-  return await runtime.listLeftovers(new Set(kinds), signal);
+  return await runtime.listLeftovers(new Set(toKinds(settings)), signal);
 }
 
-function count(found: readonly Leftover[]): Map<LeftoverKind, { readonly count: number; readonly bytes: number }> {
-  const counts = new Map(leftoverKinds.map((kind) => [kind, { count: 0, bytes: 0 }]));
+/** Build cache is asked for only where it is to be removed: Docker walks the disk for it, for minutes on a full one. */
+function toKinds({ leftovers }: Pick<PruneSettings, 'leftovers'>): readonly LeftoverKind[] {
+  return leftoverKinds.filter((kind) => kind !== 'build_cache' || leftovers.build_cache.enabled);
+}
+
+function count(
+  found: readonly Leftover[],
+  kinds: readonly LeftoverKind[],
+): Map<LeftoverKind, { readonly count: number; readonly bytes: number }> {
+  const counts = new Map(kinds.map((kind) => [kind, { count: 0, bytes: 0 }]));
   for (const { kind, bytes = 0 } of found) {
     const known = counts.get(kind) ?? { count: 0, bytes: 0 };
     counts.set(kind, { count: known.count + 1, bytes: known.bytes + bytes });

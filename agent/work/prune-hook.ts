@@ -7,4 +7,6 @@ export interface PruneHook {
   reclaimableBytes(signal: AbortSignal): Promise<number>;
   /** So many bytes must be free below the high watermark for what waits; 0: nothing waits, or nothing helps. */
   makeRoom(bytes: number): void;
+  /** Something waits for room, and pruning is at it or about to be. */
+  readonly isMakingRoom: boolean;
 }

@@ -2,6 +2,7 @@ import { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import { isAboveWatermark, type PruneRequest } from '../core/prune-goals.ts';
+import { wholeRequest } from '../core/prune-request.ts';
 import type { PruneTrigger } from '../core/prune-round.ts';
 import { isAgeRunDue } from '../core/prune-schedule.ts';
 import { sleep } from '../core/sleep.ts';
@@ -10,7 +11,7 @@ import type { Pruner } from './pruner.ts';
 import type { UsageTracker } from './usage-tracker.ts';
 
 export interface PruneJobParts {
-  readonly pruner: Pick<Pruner, 'run' | 'isRunning'>;
+  readonly pruner: Pick<Pruner, 'run' | 'plan' | 'isRunning'>;
   readonly usage: UsageTracker;
   readonly nodeName: string;
   readonly subject: () => PruneSubject | undefined;
@@ -23,6 +24,8 @@ export interface PruneJobParts {
 /** A run that could not reach its target is tried again after this long, then twice as long, …; most of what fills a disk is no image. */
 const firstRetryMs = 60_000;
 const lastRetryMs = 600_000;
+/** A plan lists everything on the node; nothing on it changes fast enough to pay that more often. */
+const planEveryMs = 600_000;
 /** Nothing else tells that a disk fills up. */
 const beatMs = 30_000;
 
@@ -30,10 +33,13 @@ const beatMs = 30_000;
 export class PruneJob {
   readonly #parts: PruneJobParts;
   #firstCheck = true;
+  #plannedAt = Number.NEGATIVE_INFINITY;
   #needBytes = 0;
   #retryMs = firstRetryMs;
   #holdUntil = Number.NEGATIVE_INFINITY;
   #heldBecause: 'space' | 'critical' | undefined;
+  /** Room was asked for, and no run has tried since. */
+  #roomIsPending = false;
   #wake = new AbortController();
 
   constructor(parts: PruneJobParts) {
@@ -44,7 +50,18 @@ export class PruneJob {
   makeRoom(needBytes: number): void {
     const grew = needBytes > this.#needBytes;
     this.#needBytes = needBytes;
-    if (grew) this.#wake.abort();
+    if (needBytes === 0) this.#roomIsPending = false;
+    if (!grew || this.#isHeld) return;
+    this.#roomIsPending = true;
+    this.#wake.abort();
+  }
+
+  get isMakingRoom(): boolean {
+    return this.#needBytes > 0 && (this.#roomIsPending || this.#parts.pruner.isRunning);
+  }
+
+  get #isHeld(): boolean {
+    return Date.now() < this.#holdUntil;
   }
 
   /** Other settings may let go what these keep. */
@@ -63,14 +80,28 @@ export class PruneJob {
     }
   }
 
+  /** For whoever only pulls: makes room when it is asked for, and nothing else. */
+  async runForRoom(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(beatMs, AbortSignal.any([signal, this.#wake.signal]));
+      if (this.#wake.signal.aborted) this.#wake = new AbortController();
+      if (!signal.aborted && this.#needBytes > 0) await this.check(signal, true);
+    }
+  }
+
   /** One look at clock and disk, and the run that follows from it. Never throws. */
-  async check(signal: AbortSignal): Promise<void> {
+  async check(signal: AbortSignal, roomOnly = false): Promise<void> {
     const { subject: readSubject, usage, log, pruner } = this.#parts;
     await usage.saveIfDue();
     const subject = readSubject();
-    if (subject === undefined || pruner.isRunning || !subject.settings.enabled) return;
-    const due = await this.#findDue(subject);
-    if (due === undefined) return;
+    const canRun = subject !== undefined && !pruner.isRunning && subject.settings.enabled;
+    const due = canRun ? await this.#findDue(subject, roomOnly) : undefined;
+    if (subject === undefined || due === undefined) {
+      this.#roomIsPending = false;
+      if (subject !== undefined && !pruner.isRunning && !roomOnly) await this.#planAgain(signal);
+      return;
+    }
+    this.#plannedAt = performance.now();
     try {
       const { shortfallBytes } = await pruner.run(
         { ...due, dryRun: subject.settings.dryRun, onEvent: () => undefined },
@@ -84,25 +115,38 @@ export class PruneJob {
       log.error({ code, error: message }, 'prune failed');
       this.#hold(due.trigger === 'critical');
     }
+    this.#roomIsPending = false;
     this.#parts.onDone();
+  }
+
+  /** So that metrics and readers see what would go, also on a node where nothing does. */
+  async #planAgain(signal: AbortSignal): Promise<void> {
+    if (performance.now() - this.#plannedAt < planEveryMs) return;
+    this.#plannedAt = performance.now();
+    try {
+      await this.#parts.pruner.plan({ ...wholeRequest, age: this.#parts.usage.problem === undefined }, signal);
+    } catch (error) {
+      if (!signal.aborted) this.#parts.log.debug({ error: Failure.from(error).message }, 'no prune plan');
+    }
   }
 
   async #findDue(
     subject: PruneSubject,
+    roomOnly: boolean,
   ): Promise<{ trigger: PruneTrigger; request: PruneRequest; paced: boolean } | undefined> {
     const { settings, connected } = subject;
     const { usage, nodeName } = this.#parts;
     const filesystem = await this.#parts.readFilesystem(connected.info);
     const since = usage.ageRunAt ?? usage.trackedSince;
-    const age = usage.problem === undefined && isAgeRunDue(settings, nodeName, since, Date.now());
+    const age = !roomOnly && usage.problem === undefined && isAgeRunDue(settings, nodeName, since, Date.now());
     const isFirst = this.#firstCheck;
     this.#firstCheck = false;
     const isAbove = (level: 'high' | 'critical'): boolean =>
       filesystem !== undefined && isAboveWatermark(filesystem, settings.watermarks[level]);
-    const critical = isAbove('critical');
-    const space = critical || isAbove('high');
+    const critical = !roomOnly && isAbove('critical');
+    const space = critical || (!roomOnly && isAbove('high'));
     if (!space && this.#needBytes === 0) this.#retryMs = firstRetryMs;
-    const isHeld = Date.now() < this.#holdUntil && !(critical && this.#heldBecause === 'space');
+    const isHeld = this.#isHeld && !(critical && this.#heldBecause === 'space');
     const needBytes = filesystem === undefined || isHeld ? 0 : this.#needBytes;
     const spaceNow = space && !isHeld;
     if (!age && !spaceNow && needBytes === 0) return undefined;

@@ -27,10 +27,6 @@ export class PruneTally {
     this.#log = log;
   }
 
-  get isPlanned(): boolean {
-    return this.#first !== undefined;
-  }
-
   get removed(): number {
     return this.#removed;
   }

@@ -1,4 +1,4 @@
-import { Failure } from '../core/failure.ts';
+import { runtimeUnavailable } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import { type PruneGoal, type PruneRequest, toGoals } from '../core/prune-goals.ts';
@@ -37,6 +37,14 @@ export interface PruneResult {
   readonly shortfallBytes: number;
 }
 
+/** What the space tier could free, however much is asked. */
+const everything: PruneRequest = {
+  age: false,
+  space: 'none',
+  needBytes: Number.POSITIVE_INFINITY,
+  untilFreeBytes: undefined,
+};
+
 /** As long as the removal took, so that the disk is ours half of the time at most. */
 const longestRestMs = 5_000;
 
@@ -45,6 +53,7 @@ export class Pruner {
   readonly #parts: PrunerParts;
   #last: Promise<unknown> = Promise.resolve();
   #running = 0;
+  #lastPlan: PrunePlan | undefined;
 
   constructor(parts: PrunerParts) {
     this.#parts = parts;
@@ -54,12 +63,26 @@ export class Pruner {
     return this.#running > 0;
   }
 
+  /** Of the last run or question. */
+  get lastPlan(): PrunePlan | undefined {
+    return this.#lastPlan;
+  }
+
   /** Plans without removing anything; undefined while configuration or runtime are not known. @throws Failure */
   async plan(request: PruneRequest, signal: AbortSignal): Promise<PrunePlan | undefined> {
-    const subject = this.#parts.subject();
-    if (subject === undefined) return undefined;
-    const view = await this.#look(subject, undefined, signal);
-    return this.#plan(view, subject, toGoals(view.filesystem, subject.settings, request), new Set());
+    const plan = await this.#planFor(request, signal);
+    if (plan === undefined) return undefined;
+    this.#lastPlan = plan;
+    this.#parts.recorder.prunePlanned(plan);
+    return plan;
+  }
+
+  /** Bytes that could be freed for a pull now; 0 where pruning may not. @throws Failure */
+  async reclaimableBytes(signal: AbortSignal): Promise<number> {
+    const { enabled = false, dryRun = true } = this.#parts.subject()?.settings ?? {};
+    if (!enabled || dryRun) return 0;
+    const plan = await this.#planFor(everything, signal);
+    return plan?.images.findLast(({ decision }) => decision.kind === 'remove')?.cumulativeBytes ?? 0;
   }
 
   /** Waits for the run before it. @throws Failure when the runtime is lost; `signal.reason` between two removals */
@@ -111,6 +134,11 @@ export class Pruner {
     const failed = new Set<string>();
     let goals: readonly PruneGoal[] | undefined;
     let view: PruneView | undefined;
+    if (run.request.needBytes > 0 && !run.dryRun) {
+      // What aborted pulls left is nobody's yet: it goes before any image does.
+      const { connected, pulling } = this.#require(readSubject());
+      await connected.runtime.discardPartialPulls(pulling, signal);
+    }
     for (;;) {
       signal.throwIfAborted();
       const asked = this.#require(readSubject());
@@ -119,7 +147,8 @@ export class Pruner {
       const subject = this.#require(readSubject());
       goals ??= toGoals(view.filesystem, subject.settings, run.request);
       const plan = this.#plan(view, subject, goals, failed);
-      if (!tally.isPlanned) recorder.prunePlanned(plan);
+      recorder.prunePlanned(plan);
+      this.#lastPlan = plan;
       tally.planned(plan);
       const next = plan.images[0];
       if (next?.decision.kind !== 'remove' || run.dryRun) break;
@@ -151,6 +180,13 @@ export class Pruner {
     await pruneLeftovers({ settings, runtime: connected.runtime, dryRun, onEvent, usage, recorder, log }, signal);
   }
 
+  async #planFor(request: PruneRequest, signal: AbortSignal): Promise<PrunePlan | undefined> {
+    const subject = this.#parts.subject();
+    if (subject === undefined) return undefined;
+    const view = await this.#look(subject, undefined, signal);
+    return this.#plan(view, subject, toGoals(view.filesystem, subject.settings, request), new Set());
+  }
+
   #look(subject: PruneSubject, earlier: PruneView | undefined, signal: AbortSignal): Promise<PruneView> {
     return lookForPrune(subject, () => this.#readFilesystem(), earlier, signal);
   }
@@ -168,6 +204,6 @@ export class Pruner {
 
   #require(subject: PruneSubject | undefined): PruneSubject {
     if (subject !== undefined) return subject;
-    throw new Failure('runtime', 'the container runtime does not answer', { detail: 'unavailable' });
+    throw runtimeUnavailable();
   }
 }

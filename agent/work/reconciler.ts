@@ -2,6 +2,7 @@ import type { Configuration } from '../core/configuration.ts';
 import { type Desired, toDesired } from '../core/desired-images.ts';
 import { Failure } from '../core/failure.ts';
 import type { Labels } from '../core/label-selector.ts';
+import type { ImageFilesystem } from '../core/node-images.ts';
 import type { PullPlan } from '../core/pull-plan.ts';
 import type { PullDecision } from '../core/pull-planner.ts';
 import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
@@ -54,6 +55,11 @@ export class Reconciler {
   /** Of the last look; undefined before the first. */
   get plan(): PullPlan | undefined {
     return this.#lastDecision?.plan;
+  }
+
+  /** The image filesystem as the last look saw it. */
+  get lastFilesystem(): ImageFilesystem | undefined {
+    return this.#lastObservation?.filesystem;
   }
 
   /** Some image was refused with the credentials that there were. */
@@ -129,7 +135,8 @@ export class Reconciler {
       });
       await this.#partials.discard(decision.plan, runtime, signal);
       await this.#keepPins(observation, inputs, signal);
-      const startsNone = decision.plan.pulls.length === 0 || inputs.configuration.prefetch.dryRun;
+      const startsNone =
+        (decision.plan.pulls.length === 0 || inputs.configuration.prefetch.dryRun) && !this.#parts.prune.isMakingRoom;
       if (startsNone && this.#runner.pulls.running.size === 0 && !this.#runner.manifests.isAsking)
         this.#rounds.answer(look, decision.plan);
       return { done: true, wakeAt: decision.wakeAt };

@@ -1,6 +1,4 @@
-import { Failure } from '../core/failure.ts';
-import type { LedgerRemoval } from '../core/ledger.ts';
-import { leftoverKey } from '../core/ledger.ts';
+import { type Ledger, type LedgerRemoval, leftoverKey } from '../core/ledger.ts';
 import type { Leftover } from '../core/leftovers.ts';
 import type { Logger } from '../core/logger.ts';
 import type { RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
@@ -16,24 +14,22 @@ import {
 } from '../core/usage.ts';
 import type { RuntimeEvent } from '../runtime/runtime.ts';
 import { ContainerImages } from './container-images.ts';
+import { LedgerKeeper } from './ledger-keeper.ts';
 import type { LedgerStore } from './ledger-store.ts';
 import type { Recorder } from './recorder.ts';
 
 export interface UsageTrackerParts {
-  /** Undefined: the state folder cannot be used, and nothing is kept. */
-  readonly store: LedgerStore | undefined;
   readonly recorder: Pick<Recorder, 'usageRecords' | 'usageStateSaveFailed' | 'prefetchedUsed' | 'prefetchedUnused'>;
   readonly log: Logger;
 }
 
-/** Losing this much evidence to a kill makes an image look older by no more. */
-const saveEveryMs = 60_000;
 /** The loop comes around far more often: a longer gap is a process that was stopped, and nothing was watched. */
 const longestGapMs = 600_000;
 
 /** Learns from listings and events when each image was last used, and keeps it on disk. */
 export class UsageTracker {
   readonly #parts: UsageTrackerParts;
+  readonly #keeper: LedgerKeeper;
   readonly #containers = new ContainerImages();
   #usage: UsageState = emptyUsage;
   #startedAt = Date.now();
@@ -45,42 +41,35 @@ export class UsageTracker {
   #leftovers = new Map<string, number>();
   /** On the monotonic clock; undefined while nothing is watched. */
   #watchedTo: number | undefined;
-  #dirty = false;
-  #savedAt = Number.NEGATIVE_INFINITY;
-  #problem: string | undefined;
-  #saving: Promise<void> = Promise.resolve();
 
   constructor(parts: UsageTrackerParts) {
     this.#parts = parts;
+    this.#keeper = new LedgerKeeper(parts.recorder, parts.log);
   }
 
-  /** Reads the ledger; with none, everything counts from now. Never throws. */
-  async load(): Promise<void> {
-    const { store, log } = this.#parts;
-    if (store === undefined) {
-      this.#problem = 'the state folder cannot be used';
+  /**
+   * Reads the ledger; with none, everything counts from now. Never throws.
+   * @param store undefined: the state folder cannot be used, and nothing is kept
+   */
+  async load(store: LedgerStore | undefined): Promise<void> {
+    const ledger = await this.#keeper.open(store);
+    if (ledger === undefined) {
+      if (this.problem === undefined) await this.#save();
       return;
     }
-    try {
-      const ledger = await store.load();
-      if (ledger === undefined) return await this.#save();
-      this.#usage = ledger.usage;
-      this.#startedWatchMs = ledger.usage.watchMs;
-      this.#seenUntil = ledger.savedAt;
-      this.#trackedSince = ledger.trackedSince;
-      this.#ageRunAt = ledger.ageRunAt;
-      this.#removal = ledger.removal;
-      this.#leftovers = new Map(ledger.leftovers);
-      this.#containers.setImages([], ledger.usage.records.keys());
-    } catch (error) {
-      this.#problem = Failure.from(error).message;
-      log.error({ error: this.#problem }, 'the usage ledger cannot be used: nothing is pruned by age');
-    }
+    this.#usage = ledger.usage;
+    this.#startedWatchMs = ledger.usage.watchMs;
+    this.#seenUntil = ledger.savedAt;
+    this.#trackedSince = ledger.trackedSince;
+    this.#ageRunAt = ledger.ageRunAt;
+    this.#removal = ledger.removal;
+    this.#leftovers = new Map(ledger.leftovers);
+    this.#containers.setImages([], ledger.usage.records.keys());
   }
 
   /** Why last use is not kept over a restart, so that age must not decide; undefined: it is. */
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#keeper.problem;
   }
 
   /** When pruning by age last ran by itself, epoch ms; undefined: not yet. */
@@ -96,6 +85,12 @@ export class UsageTracker {
   /** A removal that the process before this one began and did not see end. */
   get cutRemoval(): LedgerRemoval | undefined {
     return this.#removal;
+  }
+
+  /** How long this node has been watched in all, ms. */
+  get watchedMs(): number {
+    this.#advance();
+    return this.#usage.watchMs;
   }
 
   get lastUses(): ReadonlyMap<string, LastUse> {
@@ -125,7 +120,7 @@ export class UsageTracker {
     const seen = images.map(({ id }): UsageEvidence => ({ imageId: id, source: 'first_seen', at: undefined }));
     this.#record([...seen, ...this.#containers.toEvidence(containers)]);
     const retained = retainUsage(this.#usage, new Set(images.map(({ id }) => id)));
-    if (retained !== this.#usage) this.#dirty = true;
+    if (retained !== this.#usage) this.#keeper.touch();
     this.#usage = retained;
     this.#report();
   }
@@ -149,7 +144,7 @@ export class UsageTracker {
     const since = this.#leftovers.get(key);
     if (since !== undefined) return this.#usage.watchMs - since;
     this.#leftovers.set(key, this.#usage.watchMs);
-    this.#dirty = true;
+    this.#keeper.touch();
     return 0;
   }
 
@@ -168,7 +163,7 @@ export class UsageTracker {
   /** Its end reaches the disk with the next save: undoing what was done does nothing. */
   endRemoval(): void {
     this.#removal = undefined;
-    this.#dirty = true;
+    this.#keeper.touch();
   }
 
   async ageRan(at: number): Promise<void> {
@@ -179,7 +174,7 @@ export class UsageTracker {
   /** Saves now and then, when there is something to save. Never throws. */
   async saveIfDue(): Promise<void> {
     this.#advance();
-    if (this.#dirty && performance.now() - this.#savedAt >= saveEveryMs) await this.#save();
+    await this.#keeper.saveIfDue(() => this.#ledger());
   }
 
   /** The last save of this process. */
@@ -199,7 +194,7 @@ export class UsageTracker {
     };
     this.#usage = recordUsage(before, evidence, watch);
     if (this.#usage === before) return;
-    this.#dirty = true;
+    this.#keeper.touch();
     for (const id of new Set(evidence.map(({ imageId }) => imageId))) {
       const [was, is] = [before.records.get(id), this.#usage.records.get(id)];
       if (was?.used === false && is?.used === true && is.prefetched) this.#parts.recorder.prefetchedUsed(1);
@@ -220,36 +215,18 @@ export class UsageTracker {
     recorder.prefetchedUnused(records.filter(({ prefetched, used }) => prefetched && !used).length);
   }
 
-  /** One at a time, in order. */
   #save(): Promise<void> {
-    this.#saving = this.#saving.then(() => this.#write());
-    return this.#saving;
+    return this.#keeper.save(() => this.#ledger());
   }
 
-  async #write(): Promise<void> {
-    const { store, recorder, log } = this.#parts;
-    if (store === undefined) return;
-    this.#dirty = false;
-    this.#savedAt = performance.now();
-    try {
-      await store.save({
-        usage: this.#usage,
-        savedAt: Date.now(),
-        trackedSince: this.#trackedSince,
-        ageRunAt: this.#ageRunAt,
-        removal: this.#removal,
-        leftovers: this.#leftovers,
-      });
-      if (this.#problem !== undefined) log.info({}, 'the usage ledger is written again');
-      this.#problem = undefined;
-    } catch (error) {
-      const problem = Failure.from(error).message;
-      if (problem !== this.#problem) {
-        log.error({ error: problem }, 'the usage ledger is not saved: nothing is pruned by age until it is');
-      }
-      this.#problem = problem;
-      this.#dirty = true;
-      recorder.usageStateSaveFailed();
-    }
+  #ledger(): Ledger {
+    return {
+      usage: this.#usage,
+      savedAt: Date.now(),
+      trackedSince: this.#trackedSince,
+      ageRunAt: this.#ageRunAt,
+      removal: this.#removal,
+      leftovers: this.#leftovers,
+    };
   }
 }

@@ -4,10 +4,20 @@ import { silentLogger } from '../../agent/core/logger.ts';
 import type { ImageFilesystem } from '../../agent/core/node-images.ts';
 import { toPullPolicy } from '../../agent/core/pull-policy.ts';
 import type { Registry } from '../../agent/registry/registry.ts';
+import type { Configuration } from '../../agent/core/configuration.ts';
+import type { Ledger } from '../../agent/core/ledger.ts';
+import type { LedgerStore } from '../../agent/work/ledger-store.ts';
+import { Pins } from '../../agent/work/pins.ts';
+import { PruneJob } from '../../agent/work/prune-job.ts';
+import type { PruneSubject } from '../../agent/work/prune-view.ts';
+import { Pruner } from '../../agent/work/pruner.ts';
 import { runReconcileLoop } from '../../agent/work/reconcile-loop.ts';
 import { Reconciler } from '../../agent/work/reconciler.ts';
-import { RuntimeConnection } from '../../agent/work/runtime-connection.ts';
+import { RemovalLock } from '../../agent/work/removal-lock.ts';
+import { recoverRemovals } from '../../agent/work/removal-recovery.ts';
+import { type Connected, RuntimeConnection } from '../../agent/work/runtime-connection.ts';
 import { Trigger } from '../../agent/work/trigger.ts';
+import { UsageTracker } from '../../agent/work/usage-tracker.ts';
 import { toManifestSummary } from './fake-image.ts';
 import type { FakeRegistryContent } from './fake-registry-content.ts';
 import { FakeRuntime, type FakeRuntimeOptions } from './fake-runtime.ts';
@@ -27,49 +37,123 @@ function registryOver(content: FakeRegistryContent, asked: string[]): Registry {
   };
 }
 
-/** A node in memory: the real reconciler, loop and connection over the fake runtime and its registry. */
+/** A ledger file in memory. */
+export class FakeLedger implements LedgerStore {
+  saved: Ledger | undefined;
+  failure: Error | undefined;
+
+  async load(): Promise<Ledger | undefined> {
+    if (this.failure !== undefined) throw this.failure;
+    return this.saved;
+  }
+
+  async save(ledger: Ledger): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    this.saved = ledger;
+  }
+}
+
+export interface FakeNodeOptions extends FakeRuntimeOptions {
+  /** The runtime of a node that was there before: the agent is new, the images are not. */
+  readonly runtime?: FakeRuntime;
+  readonly ledger?: FakeLedger;
+}
+
+/** A node in memory: the real reconciler, pruner, loop and connection over the fake runtime and its registry. */
 export class FakeNode {
   readonly runtime: FakeRuntime;
   readonly recorder = new RecordingRecorder();
   readonly trigger = new Trigger();
+  readonly ledger: FakeLedger;
+  readonly usage: UsageTracker;
+  readonly pruner: Pruner;
+  readonly pruneJob: PruneJob;
   readonly reconciler: Reconciler;
   readonly connection: RuntimeConnection;
   /** References that the registry client was asked for, in order. */
   readonly asked: string[] = [];
-  filesystem: ImageFilesystem | undefined;
+  /** In place of the fake runtime's own disk; `unknown`: nobody can see it. */
+  filesystem: ImageFilesystem | 'unknown' | undefined;
   credentials: readonly Credential[] = [];
   socketDead = false;
   looks = 0;
+  readonly #lock = new RemovalLock();
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
+  #connected: Connected | undefined;
+  #configuration: Configuration | undefined;
 
-  constructor(options: FakeRuntimeOptions = {}) {
-    this.runtime = new FakeRuntime(options);
+  constructor(options: FakeNodeOptions = {}) {
+    this.runtime = options.runtime ?? new FakeRuntime(options);
+    this.ledger = options.ledger ?? new FakeLedger();
+    this.usage = new UsageTracker({ recorder: this.recorder, log: silentLogger });
+    const shared = {
+      usage: this.usage,
+      subject: () => this.#pruneSubject(),
+      readFilesystem: async () => this.#readFilesystem(),
+      log: silentLogger,
+    };
+    this.pruner = new Pruner({ ...shared, lock: this.#lock, recorder: this.recorder });
+    const onDone = (): void => this.trigger.fire();
+    this.pruneJob = new PruneJob({ ...shared, pruner: this.pruner, nodeName: 'node-1', onDone });
+    const isMakingRoom = (): boolean => this.pruneJob.isMakingRoom;
     this.reconciler = new Reconciler({
       registry: registryOver(this.runtime.registry, this.asked),
       credentialsOf: async () => this.credentials,
-      readFilesystem: async () => this.filesystem,
+      readFilesystem: shared.readFilesystem,
       toPolicy: toPullPolicy,
       onRuntimeLost: (runtime, failure) => this.connection.lost(runtime, failure),
+      usage: this.usage,
+      pins: new Pins(this.recorder, silentLogger),
+      prune: {
+        lock: this.#lock,
+        reclaimableBytes: (signal) => this.pruner.reclaimableBytes(signal),
+        makeRoom: (bytes) => this.pruneJob.makeRoom(bytes),
+        get isMakingRoom() {
+          return isMakingRoom();
+        },
+      },
       recorder: this.recorder,
       log: silentLogger,
       trigger: this.trigger,
     });
     this.connection = new RuntimeConnection({
-      connect: async (signal) => ({ runtime: this.runtime, info: await this.runtime.info(signal) }),
+      connect: async (signal) => {
+        const connected = { runtime: this.runtime, info: await this.runtime.info(signal) };
+        await recoverRemovals(this.runtime, this.usage, silentLogger, signal);
+        return connected;
+      },
       isSocketDead: async () => this.socketDead,
-      onUp: (connected) => this.reconciler.setRuntime(connected),
-      onDown: (failure) => this.reconciler.setRuntime(undefined, failure),
-      onEvent: () => this.trigger.fireSparsely(200, 2_000),
+      onUp: (connected) => {
+        this.#connected = connected;
+        this.usage.startWatching();
+        this.reconciler.setRuntime(connected);
+      },
+      onDown: (failure) => {
+        this.#connected = undefined;
+        this.usage.stopWatching();
+        this.reconciler.setRuntime(undefined, failure);
+      },
+      onEvent: (event) => {
+        this.usage.hear(event);
+        if (event.kind === 'image') this.trigger.fireSparsely(200, 2_000);
+      },
       recorder: this.recorder,
       log: silentLogger,
     });
   }
 
-  /** Starts the connection and the loop; `stop` ends them. */
+  /** Gives reconciler and pruner the same configuration. */
+  configure(configuration: Configuration): void {
+    this.#configuration = configuration;
+    this.reconciler.setConfiguration(configuration);
+    this.pruneJob.settingsChanged();
+  }
+
+  /** Starts the connection, the loop and the prune job; `stop` ends them. */
   start(): Promise<void> {
     const { signal } = this.#stop;
-    const connection = this.connection.run(signal);
+    const connection = this.usage.load(this.ledger).then(() => this.connection.run(signal));
     const loop = runReconcileLoop(
       {
         reconciler: this.reconciler,
@@ -82,7 +166,7 @@ export class FakeNode {
       },
       signal,
     );
-    this.#running = Promise.allSettled([connection, loop]);
+    this.#running = Promise.allSettled([connection, loop, this.pruneJob.run(signal)]);
     return connection;
   }
 
@@ -90,6 +174,18 @@ export class FakeNode {
     this.#stop.abort();
     await this.reconciler.stop();
     await this.#running;
+    await this.usage.flush();
+  }
+
+  #readFilesystem(): ImageFilesystem | undefined {
+    return this.filesystem === 'unknown' ? undefined : (this.filesystem ?? this.runtime.filesystem());
+  }
+
+  #pruneSubject(): PruneSubject | undefined {
+    const [configuration, connected] = [this.#configuration, this.#connected];
+    if (configuration === undefined || connected === undefined) return undefined;
+    const { desiredNames: desired, pullingNames: pulling } = this.reconciler;
+    return { settings: configuration.prune, connected, desired, pulling, ownImage: undefined };
   }
 }
 

@@ -109,6 +109,7 @@ function toWorld(samples: readonly Sample[], availBytes: number, filesFree: numb
       isKeptByRule: ({ id }) => kept.has(id),
       minimumAgeMs: hour,
       newest: new Set(idsOf(({ newest }) => newest)),
+      failed: new Set(),
     },
     policy,
   };

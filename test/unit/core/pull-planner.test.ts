@@ -27,6 +27,7 @@ function world(sets: Parameters<typeof sampleConfiguration>[0], more: Partial<Pu
       images.map(({ reference }) => [reference, { kind: 'failed', failure: new Failure('network', 'no') }]),
     ),
     remoteDigests: new Map(),
+    reclaimableBytes: 0,
     backoffs: new Map(),
     policy: toPullPolicy(configuration, {}),
     ...more,
@@ -43,7 +44,16 @@ function known(images: Record<string, FakeImage>): PullWorld['manifests'] {
 }
 
 function onNode(reference: string, more: Partial<RuntimeImage> = {}): RuntimeImage {
-  return { id: 'sha256:id', tags: [reference], digests: [], sizeBytes: 10, pinned: false, whole: true, ...more };
+  return {
+    id: 'sha256:id',
+    tags: [reference],
+    digests: [],
+    sizeBytes: 10,
+    pinnedNames: [],
+    pinnedByOthers: false,
+    whole: true,
+    ...more,
+  };
 }
 
 describe('what is pulled', () => {

@@ -1,0 +1,42 @@
+/** The parts of one agent, connected: agent.ts builds them; daemon.ts and one-shot.ts run them. */
+
+import type { Logger } from './core/logger.ts';
+import type { PlanInput } from './core/plan-document.ts';
+import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
+import type { RoundOutcome } from './core/pull-round.ts';
+import type { Health } from './ops/health.ts';
+import type { Metrics } from './ops/metrics.ts';
+import type { Registry } from './registry/registry.ts';
+import type { Settings } from './settings.ts';
+import type { NodeInputs } from './work/node-inputs.ts';
+import type { PruneJob } from './work/prune-job.ts';
+import type { Reconciler } from './work/reconciler.ts';
+import type { Connected, RuntimeConnection } from './work/runtime-connection.ts';
+import type { UsageTracker } from './work/usage-tracker.ts';
+
+export interface NodeAgent {
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly inputs: NodeInputs;
+  readonly registry: Registry;
+  readonly connection: RuntimeConnection;
+  readonly reconciler: Reconciler;
+  readonly usage: UsageTracker;
+  readonly pruneJob: PruneJob;
+  readonly isConnected: boolean;
+  /** Finds the runtime and asks it who it is. @throws Failure */
+  connect(signal: AbortSignal): Promise<Connected>;
+  /** Puts back what a kill cut off. */
+  recover(connected: Connected, signal: AbortSignal): Promise<void>;
+  useRuntime(now: Connected | undefined): void;
+  /** Looks, when something asks for it, until the signal fires. */
+  loop(signal: AbortSignal): Promise<void>;
+  /** What is planned now, asked anew. @throws Failure */
+  planNow(signal: AbortSignal): Promise<PlanInput>;
+  /** What was planned last: makes neither the runtime nor the registry work. @throws Failure */
+  lastPlan(): PlanInput;
+  /** @throws Failure when pruning is off, or nothing can be pruned now */
+  pruneNow(order: PruneOrder, onEvent: (event: PruneRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
+}

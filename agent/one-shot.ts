@@ -1,0 +1,87 @@
+/** What the commands do without a running agent: one plan, one round of pulls, one prune run. */
+
+import { loadLabels } from './cluster/standalone.ts';
+import { loadConfigurationFile } from './config/file-source.ts';
+import { Failure } from './core/failure.ts';
+import { formatMistakes } from './core/mistake.ts';
+import type { PlanInput } from './core/plan-document.ts';
+import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
+import type { PullRoundEvent, RoundOutcome } from './core/pull-round.ts';
+import type { NodeAgent } from './node-agent.ts';
+import type { Connected } from './work/runtime-connection.ts';
+import { createLedgerReader, createLedgerStore } from './work/ledger-store.ts';
+
+/** Changes nothing, not even in the state folder. */
+export async function planOnce(agent: NodeAgent, signal: AbortSignal): Promise<PlanInput> {
+  await loadInputs(agent);
+  await agent.usage.load(createLedgerReader(agent.settings.stateDir));
+  return await withRuntime(agent, signal, () => agent.planNow(signal));
+}
+
+/** The caller holds the state folder. */
+export async function pullOnce(
+  agent: NodeAgent,
+  onEvent: (event: PullRoundEvent) => void,
+  signal: AbortSignal,
+): Promise<RoundOutcome> {
+  return await work(agent, signal, async (both) => {
+    const ended = new AbortController();
+    const either = AbortSignal.any([both, ended.signal]);
+    const working = [agent.loop(either), agent.pruneJob.runForRoom(either)];
+    try {
+      return await agent.reconciler.pullRound(onEvent, either);
+    } finally {
+      ended.abort();
+      await Promise.allSettled([...working, agent.reconciler.stop()]);
+    }
+  });
+}
+
+/** The caller holds the state folder. */
+export async function pruneOnce(
+  agent: NodeAgent,
+  order: PruneOrder,
+  onEvent: (event: PruneRoundEvent) => void,
+  signal: AbortSignal,
+): Promise<RoundOutcome> {
+  return await work(agent, signal, (both) => agent.pruneNow(order, onEvent, both));
+}
+
+async function work<T>(agent: NodeAgent, signal: AbortSignal, use: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { settings, usage, log } = agent;
+  await loadInputs(agent);
+  await usage.load(createLedgerStore(settings.stateDir, log));
+  return await withRuntime(agent, signal, async (connected) => {
+    await agent.recover(connected, signal);
+    try {
+      return await use(signal);
+    } finally {
+      await usage.flush();
+    }
+  });
+}
+
+async function withRuntime<T>(
+  agent: NodeAgent,
+  signal: AbortSignal,
+  use: (connected: Connected) => Promise<T>,
+): Promise<T> {
+  const connected = await agent.connect(signal);
+  try {
+    agent.useRuntime(connected);
+    return await use(connected);
+  } finally {
+    connected.runtime.close();
+    await agent.registry.close();
+  }
+}
+
+/** The files as they are now. @throws Failure with all their mistakes */
+async function loadInputs({ settings, inputs }: NodeAgent): Promise<void> {
+  const loaded = await loadConfigurationFile(settings.configFile);
+  if (!loaded.ok) throw new Failure('other', formatMistakes(loaded.mistakes, settings.configFile));
+  const own = await loadLabels(settings);
+  if (!own.ok) throw new Failure('other', formatMistakes(own.mistakes, settings.labelsFile ?? ''));
+  inputs.acceptLabels(own.labels);
+  inputs.acceptConfiguration(loaded.configuration, loaded.warnings);
+}
