@@ -71,7 +71,7 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
   const health = createHealth(stuckAfterMs);
   const trigger = new Trigger();
   const credentials = createCredentialStore(log);
-  const lock = new RemovalLock();
+  const lock = new RemovalLock(() => trigger.fireSparsely(eventDelayMs, eventGapMs));
   const usage = new UsageTracker({ recorder: metrics, log });
   const readFilesystem = createFilesystemReader(settings.imageFilesystem, log);
   let connected: Connected | undefined;

@@ -5,7 +5,13 @@ import type { ManifestSummary } from '../core/manifest.ts';
  * starting a pull: what is being removed is not pulled, and what is being pulled is not removed.
  */
 export class RemovalLock {
+  readonly #onFree: () => void;
   #held: { readonly imageId: string; readonly names: ReadonlySet<string> } | undefined;
+
+  /** @param onFree what waited for the removal may go on */
+  constructor(onFree: () => void) {
+    this.#onFree = onFree;
+  }
 
   /** @returns what lets it go again */
   take(imageId: string, names: readonly string[]): () => void {
@@ -13,6 +19,7 @@ export class RemovalLock {
     this.#held = { imageId, names: new Set(names) };
     return () => {
       this.#held = undefined;
+      this.#onFree();
     };
   }
 

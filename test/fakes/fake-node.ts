@@ -77,7 +77,7 @@ export class FakeNode {
   credentials: readonly Credential[] = [];
   socketDead = false;
   looks = 0;
-  readonly #lock = new RemovalLock();
+  readonly #lock = new RemovalLock(() => this.trigger.fireSparsely(200, 2_000));
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
   #connected: Connected | undefined;
