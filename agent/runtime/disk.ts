@@ -32,8 +32,10 @@ export function createFilesystemReader(
   return async ({ imageRoot }) => {
     const asked = path ?? imageRoot;
     const problem = (reason: string): undefined => {
-      if (said !== reason)
-        log.warn({ path: asked, reason }, 'the image filesystem cannot be asked: no pull waits for disk');
+      if (said !== reason) {
+        const effect = 'no pull waits for the disk, and nothing is pruned for space';
+        log.warn({ path: asked, reason }, `the image filesystem cannot be seen: ${effect}`);
+      }
       said = reason;
     };
     if (asked === undefined) return problem('the runtime does not say where it keeps images');

@@ -1,4 +1,4 @@
-import { Failure } from '../core/failure.ts';
+import { Failure, isRuntimeUnavailable } from '../core/failure.ts';
 import { bytesByStore, type PartStore } from '../core/image-parts.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import type { PlannedImage, RemoveReason } from '../core/prune-plan.ts';
@@ -38,6 +38,7 @@ export async function removePlanned(
   const { imageId, names } = image;
   const release = lock.take(imageId, names);
   const startedAt = performance.now();
+  let isCut = false;
   try {
     await usage.beginRemoval({ imageId, names });
     const now = subject();
@@ -52,12 +53,14 @@ export async function removePlanned(
     const reclaimedBytes = Object.values(reclaimed).reduce((sum, bytes) => sum + bytes, 0);
     return { kind: 'removed', reclaimedBytes, seconds: (performance.now() - startedAt) / 1000 };
   } catch (error) {
+    // Nobody knows how far it came: who finds the runtime again looks after it.
+    isCut = signal.aborted || isRuntimeUnavailable(error);
     signal.throwIfAborted();
     const failure = Failure.from(error, 'runtime');
     recorder.removalFailed(toFailureReason(failure));
     return { kind: 'failed', failure };
   } finally {
-    usage.endRemoval();
+    if (!isCut) usage.endRemoval();
     release();
   }
 }

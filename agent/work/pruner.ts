@@ -1,7 +1,7 @@
 import { runtimeUnavailable } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
-import { type PruneGoal, type PruneRequest, toGoals } from '../core/prune-goals.ts';
+import { isAboveWatermark, type PruneGoal, type PruneRequest, toGoals } from '../core/prune-goals.ts';
 import type { PlannedImage, PrunePlan } from '../core/prune-plan.ts';
 import { planPrune } from '../core/prune-planner.ts';
 import type { PruneRoundEvent, PruneTrigger } from '../core/prune-round.ts';
@@ -153,7 +153,7 @@ export class Pruner {
       const next = plan.images[0];
       if (next?.decision.kind !== 'remove' || run.dryRun) break;
       const seconds = await this.#remove(next, subject, tally, failed, signal);
-      if (run.paced) await sleep(Math.min(longestRestMs, seconds * 1000), signal);
+      if (run.paced && !isCritical(view, subject)) await sleep(Math.min(longestRestMs, seconds * 1000), signal);
     }
     if (run.request.age) await this.#pruneLeftovers(run, signal);
   }
@@ -206,4 +206,9 @@ export class Pruner {
     if (subject !== undefined) return subject;
     throw runtimeUnavailable();
   }
+}
+
+/** The disk fills faster than a gentle run empties it. */
+function isCritical({ filesystem }: PruneView, { settings }: PruneSubject): boolean {
+  return filesystem !== undefined && isAboveWatermark(filesystem, settings.watermarks.critical);
 }
