@@ -72,10 +72,12 @@ export function instrumentRuntime(
     readImageDetails: (ids, signal) => timed('image_details', signal, () => runtime.readImageDetails(ids, signal)),
     findInfrastructureImages: (signal) =>
       timed('infrastructure_images', signal, () => runtime.findInfrastructureImages(signal)),
-    undoRemovals: (begun, signal) => timed('undo_removals', signal, () => runtime.undoRemovals(begun, signal)),
+    undoRemovals: (begun, signal, credentialsFor) =>
+      timed('undo_removals', signal, () => runtime.undoRemovals(begun, signal, credentialsFor)),
     listLeftovers: (kinds, signal) => timed('list_leftovers', signal, () => runtime.listLeftovers(kinds, signal)),
     removeLeftover: (one, signal) => timed('remove_leftover', signal, () => runtime.removeLeftover(one, signal)),
-    removeImage: (id, signal) => timed('remove_image', signal, () => runtime.removeImage(id, signal)),
+    removeImage: (id, signal, credentialsFor) =>
+      timed('remove_image', signal, () => runtime.removeImage(id, signal, credentialsFor)),
     setPinned: (name, pinned, signal) => timed('pin_image', signal, () => runtime.setPinned(name, pinned, signal)),
     addName: (source, target, signal) => runtime.addName(source, target, signal),
     watch: (signal) => runtime.watch(signal),

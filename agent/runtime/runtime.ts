@@ -103,6 +103,9 @@ export interface BegunRemoval {
   readonly names: readonly string[];
 }
 
+/** The credentials that may open an image, in the order in which they are to be tried; none: only without. */
+export type CredentialLookup = (reference: string) => readonly Credential[] | Promise<readonly Credential[]>;
+
 /** Only a hint to look again: no event is ever the only carrier of a fact. */
 export type RuntimeEvent =
   | {
@@ -142,10 +145,7 @@ export interface Runtime {
   listImageParts(signal: AbortSignal): Promise<ReadonlyMap<string, readonly ImagePart[]>>;
 
   /** What the configs of these images say; an id that cannot be read is missing in the answer. Asked once for each id. */
-  readImageDetails(
-    imageIds: readonly string[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, ImageDetails>>;
+  readImageDetails(imageIds: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, ImageDetails>>;
 
   /** Ids of present images that the runtime itself needs: the sandbox (pause) image. */
   findInfrastructureImages(signal: AbortSignal): Promise<ReadonlySet<string>>;
@@ -155,14 +155,22 @@ export interface Runtime {
    * nothing uses it; a container that appears meanwhile makes the runtime refuse (Docker) or the adapter undo the removal
    * (containerd). On a plain CRI runtime a container that appears in the moment of the removal is not noticed. An abort is heeded
    * until the first name is gone.
+   *
+   * Docker deletes an image although a container is just being made from it. The adapter notices and pulls the image again, which fetches no
+   * layer and needs `credentialsFor`; without, only what can be pulled without a credential comes back.
+   * @throws Failure of that pull when it did not work: the container then stands on an image that has no record any more
    */
-  removeImage(imageId: string, signal: AbortSignal): Promise<Removal>;
+  removeImage(imageId: string, signal: AbortSignal, credentialsFor?: CredentialLookup): Promise<Removal>;
 
   /**
    * Puts back what removals that a kill cut off have taken, as far as the image can still be had: what the runtime itself remembers of such
    * a removal, and `begun` where the caller does. @returns the ids of images that got names back
    */
-  undoRemovals(begun: BegunRemoval | undefined, signal: AbortSignal): Promise<readonly string[]>;
+  undoRemovals(
+    begun: BegunRemoval | undefined,
+    signal: AbortSignal,
+    credentialsFor?: CredentialLookup,
+  ): Promise<readonly string[]>;
 
   /**
    * What else takes disk, of these kinds; a kind that the runtime does not have gives nothing. Nothing that the kubelet owns is ever in the

@@ -2,15 +2,8 @@
 
 import type { ContainerInfo, ImageInfo } from 'dockerode';
 
-import { normaliseReference } from '../../core/image-reference.ts';
-import type {
-  ContainerState,
-  RuntimeCapabilities,
-  RuntimeContainer,
-  RuntimeEvent,
-  RuntimeImage,
-  RuntimeInfo,
-} from '../runtime.ts';
+import { parseReference, storedName } from '../../core/image-reference.ts';
+import type { ContainerState, RuntimeCapabilities, RuntimeContainer, RuntimeImage, RuntimeInfo } from '../runtime.ts';
 
 const capabilities: RuntimeCapabilities = {
   events: true,
@@ -50,30 +43,57 @@ export function toRuntimeImage(image: ImageInfo): RuntimeImage {
     tags: names.filter((name) => !name.includes('@')),
     digests: names.filter((name) => name.includes('@')),
     sizeBytes: image.Size,
-    pinned: false,
+    pinnedNames: [],
+    pinnedByOthers: false,
     whole: true,
   };
 }
 
 /** 20.10 writes `<none>:<none>` and `<none>@<none>` for no name, 28 an empty list. */
 function toNames(names: readonly string[] | null | undefined): string[] {
-  return (names ?? []).filter((name) => !name.includes('<none>')).map((name) => toReference(name) ?? name);
+  return (names ?? []).filter((name) => !name.includes('<none>')).map((name) => toStoredName(name) ?? name);
 }
 
-export function toRuntimeContainer(container: ContainerInfo): RuntimeContainer {
+/** When a container was started and when it ended last, epoch ms; undefined: never. */
+export interface ContainerTimes {
+  readonly startedAt: number | undefined;
+  readonly finishedAt: number | undefined;
+}
+
+export function toRuntimeContainer(container: ContainerInfo, times: ContainerTimes | undefined): RuntimeContainer {
   const imageId = container.ImageID === '' ? undefined : container.ImageID;
+  const state = toContainerState(container.State);
   return {
     id: container.Id,
-    state: toContainerState(container.State),
-    imageId,
-    imageName: isImageId(container.Image, imageId) ? undefined : toReference(container.Image),
+    state,
+    imageIds: imageId === undefined ? [] : [imageId],
+    imageName: isImageId(container.Image, imageId) ? undefined : toStoredName(container.Image),
     createdAt: container.Created * 1000,
+    startedAt: times?.startedAt,
+    // While it runs, dockerd still tells when it ended the time before.
+    finishedAt: state === 'running' ? undefined : times?.finishedAt,
   };
 }
 
 /** Without the check an id would pass for a short name on Docker Hub. */
 function isImageId(text: string, imageId: string | undefined): boolean {
   return text.startsWith('sha256:') || (/^[0-9a-f]+$/.test(text) && imageId?.startsWith(`sha256:${text}`) === true);
+}
+
+/** dockershim and cri-dockerd label every container so, and name it `k8s_…`. */
+export function isKubeletsContainer({ Names, Labels }: Pick<ContainerInfo, 'Names' | 'Labels'>): boolean {
+  return carriesKubeletLabels(Labels) || Names.some((name) => name.startsWith('/k8s_'));
+}
+
+export function carriesKubeletLabels(labels: Readonly<Record<string, string>> | null | undefined): boolean {
+  return Object.keys(labels ?? {}).some((key) => key.startsWith('io.kubernetes.'));
+}
+
+/** Epoch ms; undefined for Go's zero time, by which dockerd means never, and for what is no time. */
+export function toEpochMs(time: string | null | undefined): number | undefined {
+  if (time === null || time === undefined || time.startsWith('0001-01-01')) return undefined;
+  const epochMs = Date.parse(time);
+  return Number.isNaN(epochMs) ? undefined : epochMs;
 }
 
 function toContainerState(state: string): ContainerState {
@@ -93,50 +113,11 @@ function toContainerState(state: string): ContainerState {
   }
 }
 
-function toReference(text: string): string | undefined {
+/** As images are named, without the tag where a digest decides; undefined where it is no reference. */
+export function toStoredName(text: string): string | undefined {
   try {
-    return normaliseReference(text);
+    return storedName(parseReference(text));
   } catch {
     return undefined;
   }
-}
-
-const containerActions = { create: 'create', start: 'start', die: 'exit', destroy: 'delete' } as const;
-const imageActions = {
-  pull: 'add',
-  tag: 'add',
-  load: 'add',
-  import: 'add',
-  untag: 'remove',
-  delete: 'remove',
-} as const;
-
-/** What to ask `/events` for: nothing else is sent then. */
-export const eventFilters = {
-  type: ['container', 'image'],
-  event: [...Object.keys(containerActions), ...Object.keys(imageActions)],
-};
-
-/** Undefined for events that say nothing of images or of their use. */
-export function toRuntimeEvent(line: unknown): RuntimeEvent | undefined {
-  const event = line as {
-    readonly Type?: string;
-    readonly Action?: string;
-    readonly Actor?: { readonly ID?: string; readonly Attributes?: { readonly name?: string } };
-  };
-  const id = event.Actor?.ID ?? '';
-  const action = event.Action ?? '';
-  if (event.Type === 'container' && Object.hasOwn(containerActions, action)) {
-    return { kind: 'container', action: containerActions[action as keyof typeof containerActions], containerId: id };
-  }
-  if (event.Type === 'image' && Object.hasOwn(imageActions, action)) {
-    // A pull carries the full name as its id, a tag as its attribute; untag and delete tell only the image's id.
-    const name = id.startsWith('sha256:') ? (event.Actor?.Attributes?.name ?? id) : id;
-    return {
-      kind: 'image',
-      action: imageActions[action as keyof typeof imageActions],
-      name: name.startsWith('sha256:') ? name : (toReference(name) ?? name),
-    };
-  }
-  return undefined;
 }

@@ -1,19 +1,20 @@
-import type { ContainerInfo, ImageInfo } from 'dockerode';
+import type { ImageInfo } from 'dockerode';
 
 import { Failure } from '../../core/failure.ts';
-import { toChainIds } from '../../core/layers.ts';
 import { toSocketPath } from '../endpoint.ts';
-import type { PresentLayers, Runtime, RuntimeEvent } from '../runtime.ts';
-import { createDockerClient, type DockerCall, type DockerClient } from './docker-client.ts';
-import { eventFilters, toRuntimeContainer, toRuntimeEvent, toRuntimeImage, toRuntimeInfo } from './docker-objects.ts';
-import { inspectImage, unaryTimeoutMs } from './image-inspection.ts';
+import type { Runtime, RuntimeEvent } from '../runtime.ts';
+import { createContainerList, readContainers } from './container-list.ts';
+import { createDockerClient } from './docker-client.ts';
+import { readEvents } from './docker-events.ts';
+import { toRuntimeImage, toRuntimeInfo } from './docker-objects.ts';
+import { createImageFacts } from './image-facts.ts';
+import { listTimeoutMs, unaryTimeoutMs } from './image-inspection.ts';
+import { addImageName } from './image-names.ts';
 import { pullImage } from './image-pull.ts';
-import { addImageName, removeDockerImage } from './image-removal.ts';
-import { readJsonLines } from './json-lines.ts';
-
-/** Lists of a node with thousands of images and containers on a busy disk take long. */
-const listTimeoutMs = 60_000;
-const inspectionsAtOnce = 8;
+import { removeDockerImage } from './image-removal.ts';
+import { undoDockerRemoval } from './image-restoral.ts';
+import { findSandboxImages } from './infrastructure-images.ts';
+import { listDockerLeftovers, removeDockerLeftover } from './leftovers.ts';
 
 /**
  * The port on dockerd's API, from 20.10 on.
@@ -21,26 +22,53 @@ const inspectionsAtOnce = 8;
  */
 export function createDockerRuntime({ endpoint }: { readonly endpoint: string }): Runtime {
   const client = createDockerClient(toSocketPath(endpoint));
-  const layers = createLayerCache(client);
+  const containers = createContainerList(client);
+  const facts = createImageFacts(client);
 
-  const list = async <T>(path: string, query: Record<string, string>, signal: AbortSignal): Promise<readonly T[]> =>
-    (await client.call({ method: 'GET', path, query }, listTimeoutMs, signal)) as readonly T[];
+  const listImages = async (signal: AbortSignal): Promise<readonly ImageInfo[]> => {
+    const call = { method: 'GET', path: '/images/json', query: { digests: '1' } } as const;
+    return (await client.call(call, listTimeoutMs, signal)) as readonly ImageInfo[];
+  };
+
+  async function* noticed(events: AsyncIterable<RuntimeEvent>): AsyncGenerator<RuntimeEvent, void, undefined> {
+    for await (const event of events) {
+      if (event.kind === 'container') containers.forget(event.containerId);
+      yield event;
+    }
+  }
 
   return {
     info: async (signal) => toRuntimeInfo(await client.call({ method: 'GET', path: '/info' }, unaryTimeoutMs, signal)),
 
-    listImages: async (signal) => (await list<ImageInfo>('/images/json', { digests: '1' }, signal)).map(toRuntimeImage),
+    listImages: async (signal) => (await listImages(signal)).map(toRuntimeImage),
 
-    listContainers: async (signal) =>
-      (await list<ContainerInfo>('/containers/json', { all: '1' }, signal)).map(toRuntimeContainer),
+    listContainers: (signal) => containers.read(signal),
 
-    listLayers: async (signal) => layers.read(await list<ImageInfo>('/images/json', {}, signal), signal),
+    listLayers: (signal) => facts.readLayers(signal),
+
+    listImageParts: (signal) => facts.readParts(signal),
+
+    readImageDetails: (imageIds, signal) => facts.readDetails(imageIds, signal),
+
+    findInfrastructureImages: async (signal) =>
+      findSandboxImages(await listImages(signal), await readContainers(client, signal)),
 
     pull: (request, signal) => pullImage(client, request, signal),
 
     discardPartialPulls: async (_keep, signal) => signal.throwIfAborted(),
 
-    removeImage: (imageId, signal) => removeDockerImage(client, imageId, signal),
+    removeImage: (imageId, signal, credentialsFor = () => []) =>
+      removeDockerImage(client, imageId, credentialsFor, signal),
+
+    async undoRemovals(begun, signal, credentialsFor = () => []) {
+      signal.throwIfAborted();
+      if (begun === undefined) return [];
+      return (await undoDockerRemoval(client, begun, credentialsFor, signal)) ? [begun.imageId] : [];
+    },
+
+    listLeftovers: (kinds, signal) => listDockerLeftovers(client, kinds, signal),
+
+    removeLeftover: (leftover, signal) => removeDockerLeftover(client, leftover, signal),
 
     setPinned: async () => {
       throw new Failure('runtime', 'docker has no pins');
@@ -48,56 +76,12 @@ export function createDockerRuntime({ endpoint }: { readonly endpoint: string })
 
     addName: (source, target, signal) => addImageName(client, source, target, signal),
 
-    watch: (signal) => readEvents(client, Date.now(), signal),
+    watch(signal) {
+      // Nobody has heard what happened before.
+      containers.forget();
+      return noticed(readEvents(client, Date.now(), signal));
+    },
 
     close: () => client.close(),
-  };
-}
-
-/** `sinceMs`: dockerd replays what happened since then (of its last 256 events), so that none is lost while the stream opens. */
-async function* readEvents(
-  client: DockerClient,
-  sinceMs: number,
-  signal: AbortSignal,
-): AsyncGenerator<RuntimeEvent, void, undefined> {
-  if (signal.aborted) return;
-  const query = { since: (sinceMs / 1000).toFixed(3), filters: JSON.stringify(eventFilters) };
-  const call: DockerCall = { method: 'GET', path: '/events', query };
-  try {
-    for await (const line of readJsonLines(await client.open(call, signal))) {
-      const event = toRuntimeEvent(line);
-      if (event !== undefined) yield event;
-    }
-  } catch (error) {
-    if (signal.aborted) return;
-    if (error instanceof Failure) throw error;
-    throw new Failure('runtime', 'docker broke off its events', { detail: 'unavailable', cause: error });
-  }
-  if (!signal.aborted) throw new Failure('runtime', 'docker ended its events', { detail: 'unavailable' });
-}
-
-interface LayerCache {
-  read(images: readonly ImageInfo[], signal: AbortSignal): Promise<PresentLayers>;
-}
-
-/** Only an image's own inspection tells its layers; an id's layers never change, so each id is asked once. */
-function createLayerCache(client: DockerClient): LayerCache {
-  const chains = new Map<string, readonly string[]>();
-  return {
-    async read(images, signal) {
-      const ids = new Set(images.map(({ Id }) => Id));
-      for (const id of chains.keys()) {
-        if (!ids.has(id)) chains.delete(id);
-      }
-      const unknown = [...ids].filter((id) => !chains.has(id)).values();
-      const work = async (): Promise<void> => {
-        for (const id of unknown) {
-          const image = await inspectImage(client, id, signal);
-          if (image !== undefined) chains.set(id, toChainIds(image.diffIds));
-        }
-      };
-      await Promise.all(Array.from({ length: inspectionsAtOnce }, work));
-      return { chainIds: new Set([...chains.values()].flat()), blobs: new Set() };
-    },
   };
 }

@@ -1,6 +1,10 @@
+import { toEpochMs } from './docker-objects.ts';
 import { type DockerClient, refusalStatus } from './docker-client.ts';
 
 export const unaryTimeoutMs = 30_000;
+/** Lists of a node with thousands of images and containers on a busy disk take long. */
+export const listTimeoutMs = 60_000;
+export const inspectionsAtOnce = 8;
 
 export interface InspectedImage {
   readonly id: string;
@@ -9,6 +13,9 @@ export interface InspectedImage {
   readonly digests: readonly string[];
   /** Of the uncompressed layers, base first. */
   readonly diffIds: readonly string[];
+  /** Build time, epoch ms. */
+  readonly builtAt: number | undefined;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /** By name or id; undefined when dockerd has no such image. */
@@ -23,6 +30,8 @@ export async function inspectImage(
       readonly Id: string;
       readonly RepoTags: readonly string[] | null;
       readonly RepoDigests: readonly string[] | null;
+      readonly Created?: string;
+      readonly Config?: { readonly Labels?: Readonly<Record<string, string>> | null } | null;
       readonly RootFS: { readonly Layers?: readonly string[] };
     };
     return {
@@ -30,6 +39,8 @@ export async function inspectImage(
       tags: image.RepoTags ?? [],
       digests: image.RepoDigests ?? [],
       diffIds: image.RootFS.Layers ?? [],
+      builtAt: toEpochMs(image.Created),
+      labels: image.Config?.Labels ?? {},
     };
   } catch (error) {
     if (refusalStatus(error) === 404) return undefined;

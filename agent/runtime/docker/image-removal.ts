@@ -1,103 +1,93 @@
-import { Failure } from '../../core/failure.ts';
-import { parseReference, repositoryName } from '../../core/image-reference.ts';
-import { type DockerClient, refusalStatus } from './docker-client.ts';
-import { type InspectedImage, inspectImage, unaryTimeoutMs } from './image-inspection.ts';
+import { toChainIds } from '../../core/layers.ts';
+import { sleep } from '../../core/sleep.ts';
+import type { CredentialLookup, Removal } from '../runtime.ts';
+import type { DockerClient } from './docker-client.ts';
+import { type InspectedImage, inspectImage } from './image-inspection.ts';
+import { addImageName, removeName } from './image-names.ts';
+import { isUsed, restoreImage, toGuardName } from './image-restoral.ts';
 
-/** Deleting the last name deletes the layers before dockerd answers: seconds for an image of 20 GB on a slow disk. */
-const deleteTimeoutMs = 300_000;
+/**
+ * dockerd looks an image up when it begins to make a container, and lists the container when it is made: 15 ms later on an idle machine.
+ * Who deletes the image in between is not refused.
+ */
+const settleMs = 1_000;
+const betweenLooksMs = 100;
 const never = new AbortController().signal;
 
 /**
  * Removes an image with all its names, or nothing. dockerd has no call for that: without `force` it refuses to delete an image
  * by its id while it has several names, and with `force` it takes the names from under a running container. So the names go one by
- * one, after a look that no container uses the image; should dockerd then refuse one, a container came in between and
- * the tags that went are put back. (Digest names cannot be put back; dockerd drops one with the last tag of its repository.)
+ * one, after a look that no container uses the image; should a container turn up, everything is put back.
  *
  * An abort is heeded until the first name is gone, then the removal is carried through: half of it would be worse.
  */
 export async function removeDockerImage(
   client: DockerClient,
   imageId: string,
+  credentialsFor: CredentialLookup,
   signal: AbortSignal,
-): Promise<'removed' | 'absent' | 'in_use'> {
+): Promise<Removal> {
   const image = await inspectImage(client, imageId, signal);
-  if (image === undefined) return 'absent';
-  if (await isUsed(client, image.id, signal)) return 'in_use';
+  if (image === undefined) return { kind: 'absent' };
+  if (await isUsed(client, image.id, signal)) return { kind: 'in_use' };
   signal.throwIfAborted();
-
-  const removed: string[] = [];
-  const putBack = (): Promise<void> => tagAgain(client, image.id, removed);
-  for (const name of namesOf(image)) {
-    const answer = await removeName(client, name).catch(async (error: unknown) => {
-      await putBack();
-      throw error;
-    });
-    if (answer === 'in_use') {
-      await putBack();
-      return 'in_use';
-    }
-    if (answer === 'removed') removed.push(name);
-  }
-  // dockerd takes the last tag without a word when a container appeared just now, and keeps the layers.
-  const left = await inspectImage(client, image.id, never);
-  if (left !== undefined && (await isUsed(client, image.id, never))) {
+  const names = namesOf(image);
+  const isPulled = image.digests.length > 0;
+  const guard = isPulled || names.length === 0 ? undefined : toGuardName(image.id);
+  const putBack = async (): Promise<void> => {
+    await restoreImage(client, { imageId: image.id, names }, credentialsFor, never);
+    if (guard !== undefined) await removeName(client, guard, never);
+  };
+  try {
+    if (await removeNames(client, image, names, guard)) return { kind: 'removed', freed: undefined };
+  } catch (error) {
     await putBack();
-    return 'in_use';
+    throw error;
   }
-  return 'removed';
+  await putBack();
+  return { kind: 'in_use' };
 }
 
 /** Tags first: an image that has only digests left is refused as a whole or goes as a whole. */
-function namesOf({ id, tags, digests }: InspectedImage): readonly string[] {
-  const names = [...tags, ...digests].filter((name) => !name.includes('<none>'));
-  return names.length === 0 ? [id] : names;
-}
-
-async function isUsed(client: DockerClient, imageId: string, signal: AbortSignal): Promise<boolean> {
-  const call = { method: 'GET', path: '/containers/json', query: { all: '1' } } as const;
-  const containers = (await client.call(call, unaryTimeoutMs, signal)) as readonly { readonly ImageID: string }[];
-  return containers.some(({ ImageID }) => ImageID === imageId);
-}
-
-async function removeName(client: DockerClient, name: string): Promise<'removed' | 'absent' | 'in_use'> {
-  try {
-    await client.call({ method: 'DELETE', path: `/images/${name}` }, deleteTimeoutMs, never);
-    return 'removed';
-  } catch (error) {
-    switch (refusalStatus(error)) {
-      case 404:
-        return 'absent';
-      case 409:
-        return 'in_use';
-      default:
-        throw error;
-    }
-  }
-}
-
-async function tagAgain(client: DockerClient, imageId: string, names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    if (parseReference(name).digest === undefined) await addImageName(client, imageId, name, never);
-  }
+function namesOf({ tags, digests }: InspectedImage): readonly string[] {
+  return [...tags, ...digests].filter((name) => !name.includes('<none>'));
 }
 
 /**
- * @throws Failure `not_found` when there is no `source`; `runtime` when `target` carries a digest, since dockerd gives digest names
- * only to what it pulled.
+ * @param guard the last name to go, for an image that could not be pulled again: nobody can make a container from it by name, and who had
+ * begun to is given time to show.
+ * @returns false when everything has to be put back
  */
-export async function addImageName(
+async function removeNames(
   client: DockerClient,
-  source: string,
-  target: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const { digest, tag = 'latest', ...rest } = parseReference(target);
-  if (digest !== undefined) throw new Failure('runtime', `docker cannot add a digest name: ${target}`);
-  const query = { repo: repositoryName({ ...rest, digest, tag }), tag };
-  try {
-    await client.call({ method: 'POST', path: `/images/${source}/tag`, query }, unaryTimeoutMs, signal);
-  } catch (error) {
-    if (refusalStatus(error) === 404) throw new Failure('not_found', `docker has no image ${source}`, { cause: error });
-    throw error;
+  { id, diffIds }: InspectedImage,
+  names: readonly string[],
+  guard: string | undefined,
+): Promise<boolean> {
+  const deleted = new Set<string>();
+  const remove = async (name: string): Promise<boolean> => {
+    const answer = await removeName(client, name, never);
+    if (answer.kind === 'removed') for (const one of answer.deleted) deleted.add(one);
+    return answer.kind !== 'in_use';
+  };
+
+  if (guard !== undefined) await addImageName(client, id, guard, never);
+  for (const name of names.length === 0 ? [id] : names) if (!(await remove(name))) return false;
+  if (guard !== undefined && ((await isUsedSoon(client, id)) || !(await remove(guard)))) return false;
+
+  // dockerd takes the last tag without a word when a container appeared just now, and keeps the image; a pull may have given it names again.
+  const left = await inspectImage(client, id, never);
+  if (left !== undefined) return namesOf(left).length === 0 && !(await isUsed(client, id, never));
+  // The graph drivers say which layers went. With the topmost gone, no container that was being made can have come to be.
+  const top = toChainIds(diffIds).at(-1);
+  return (top !== undefined && deleted.has(top)) || !(await isUsedSoon(client, id));
+}
+
+async function isUsedSoon(client: DockerClient, imageId: string): Promise<boolean> {
+  const giveUpAt = performance.now() + settleMs;
+  for (;;) {
+    if (await isUsed(client, imageId, never)) return true;
+    if (performance.now() >= giveUpAt) return false;
+    await sleep(betweenLooksMs, never);
   }
 }

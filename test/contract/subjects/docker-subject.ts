@@ -77,7 +77,7 @@ async function makeLeftovers(dockerd: Dockerd): Promise<MadeLeftover[]> {
 
 function toContainers(dockerd: Dockerd): Subject['containers'] {
   return {
-    create: (reference) => dockerd.docker('create', '--network', 'none', reference),
+    create: (reference) => dockerd.docker('create', '--pull', 'never', '--network', 'none', reference),
     run: (reference) => dockerd.run(reference),
     stop: (id) => dockerd.stopContainer(id),
     remove: (id) => dockerd.removeContainer(id),

@@ -18,15 +18,20 @@ export interface DockerDaemon extends AsyncDisposable {
   dieNow(): void;
 }
 
-/** A daemon on a unix socket that answers `METHOD /path` as told, and 404 else. */
-export async function startDockerDaemon(answers: Readonly<Record<string, Answer>>): Promise<DockerDaemon> {
+/** A daemon on a unix socket that answers `METHOD /path` as told, and 404 else. `answerOf` is asked for what `answers` does not have. */
+export async function startDockerDaemon(
+  answers: Readonly<Record<string, Answer>>,
+  answerOf?: (method: string, path: string) => Answer | undefined,
+): Promise<DockerDaemon> {
   const folder = await mkdtemp(join(tmpdir(), 'dockerd-'));
   const socketPath = join(folder, 'docker.sock');
   const requests: string[] = [];
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://docker');
     requests.push(decodeURIComponent(`${request.method} ${url.pathname}${url.search}`));
-    const answer = answers[`${request.method} ${url.pathname}`];
+    const answer =
+      answers[`${request.method} ${url.pathname}`] ??
+      answerOf?.(request.method ?? '', decodeURIComponent(url.pathname));
     if (answer === undefined) json({ message: `no such thing: ${url.pathname}` }, 404)(response, request, url);
     else answer(response, request, url);
   });

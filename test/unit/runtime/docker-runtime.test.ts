@@ -36,6 +36,8 @@ describe('info', () => {
 });
 
 describe('listImages', () => {
+  const unpinned = { pinnedNames: [], pinnedByOthers: false, whole: true };
+
   it('normalises names and leaves out <none>', async () => {
     await using docker = await startDockerDaemon({
       'GET /images/json': json([
@@ -51,11 +53,10 @@ describe('listImages', () => {
         tags: ['docker.io/library/busybox:1', 'cache.lan:5000/x:2'],
         digests: [`docker.io/library/busybox@${digest}`],
         sizeBytes: 4321,
-        pinned: false,
-        whole: true,
+        ...unpinned,
       },
-      { id: other, tags: [], digests: [], sizeBytes: 1, pinned: false, whole: true },
-      { id: digest, tags: [], digests: [], sizeBytes: 2, pinned: false, whole: true },
+      { id: other, tags: [], digests: [], sizeBytes: 1, ...unpinned },
+      { id: digest, tags: [], digests: [], sizeBytes: 2, ...unpinned },
     ]);
   });
 
@@ -66,36 +67,6 @@ describe('listImages', () => {
     });
 
     expect(await docker.runtime.listImages(never)).toMatchObject([{ tags: ['cache.lan:5000/y:1'], digests: [name] }]);
-  });
-});
-
-describe('listContainers', () => {
-  it.each([
-    ['created', 'created'],
-    ['running', 'running'],
-    ['paused', 'running'],
-    ['restarting', 'running'],
-    ['removing', 'exited'],
-    ['exited', 'exited'],
-    ['dead', 'exited'],
-    ['something new', 'unknown'],
-  ])('a container that is %s counts as %s', async (State, state) => {
-    await using docker = await startDockerDaemon({
-      'GET /containers/json': json([{ Id: 'c1', Image: 'busybox', ImageID: id, State, Created: 1_700_000_000 }]),
-    });
-
-    expect(await docker.runtime.listContainers(never)).toEqual([
-      { id: 'c1', state, imageId: id, imageName: 'docker.io/library/busybox:latest', createdAt: 1_700_000_000_000 },
-    ]);
-    expect(docker.requests).toEqual(['GET /containers/json?all=1']);
-  });
-
-  it.each([id, 'aaaaaaaaaaaa'])('an image named by its id (%s) is no name', async (Image) => {
-    await using docker = await startDockerDaemon({
-      'GET /containers/json': json([{ Id: 'c1', Image, ImageID: id, State: 'running', Created: 1 }]),
-    });
-
-    expect(await docker.runtime.listContainers(never)).toMatchObject([{ imageId: id, imageName: undefined }]);
   });
 });
 
@@ -152,8 +123,8 @@ describe('names and pins', () => {
 });
 
 describe('watch', () => {
-  const event = (Type: string, Action: string, ID: string, name?: string): string =>
-    `${JSON.stringify({ Type, Action, Actor: { ID, Attributes: { name } } })}\n`;
+  const event = (Type: string, Action: string, ID: string, name?: string, image?: string): string =>
+    `${JSON.stringify({ Type, Action, Actor: { ID, Attributes: { name, image } } })}\n`;
 
   async function collect(feed: (response: ServerResponse) => void): Promise<RuntimeEvent[]> {
     await using docker = await startDockerDaemon({ 'GET /events': feed });
@@ -168,7 +139,7 @@ describe('watch', () => {
 
   it('translates events, skips others, and returns on an abort', async () => {
     const seen = await collect((response) => {
-      response.write(event('container', 'create', 'c1', 'happy_name'));
+      response.write(event('container', 'create', 'c1', 'happy_name', 'busybox'));
       response.write(event('container', 'start', 'c1'));
       response.write(event('container', 'exec_start', 'c1'));
       response.write(event('container', 'die', 'c1'));
@@ -181,16 +152,35 @@ describe('watch', () => {
       response.write(event('container', 'start', 'end'));
     });
 
+    const container = { kind: 'container', containerId: 'c1', image: undefined };
     expect(seen).toEqual([
-      { kind: 'container', action: 'create', containerId: 'c1' },
-      { kind: 'container', action: 'start', containerId: 'c1' },
-      { kind: 'container', action: 'exit', containerId: 'c1' },
-      { kind: 'container', action: 'delete', containerId: 'c1' },
+      { ...container, action: 'create', image: 'docker.io/library/busybox:latest' },
+      { ...container, action: 'start' },
+      { ...container, action: 'exit' },
+      { ...container, action: 'delete' },
       { kind: 'image', action: 'add', name: 'docker.io/library/busybox:1' },
       { kind: 'image', action: 'add', name: 'cache.lan:5000/x:2' },
       { kind: 'image', action: 'remove', name: id },
       { kind: 'image', action: 'remove', name: id },
     ]);
+  });
+
+  it.each([
+    ['busybox:1', 'docker.io/library/busybox:1'],
+    [`cache.lan:5000/x:1@${digest}`, `cache.lan:5000/x@${digest}`],
+    [id, id],
+    [id.slice(7), id],
+    // The beginning of an id, or a name that looks like one.
+    [id.slice(7, 19), undefined],
+    ['', undefined],
+    ['No Image', undefined],
+  ])('tells what a container was made from: %s', async (image, told) => {
+    const seen = await collect((response) => {
+      response.write(event('container', 'start', 'c1', 'happy_name', image));
+      response.write(event('container', 'start', 'end'));
+    });
+
+    expect(seen).toEqual([{ kind: 'container', action: 'start', containerId: 'c1', image: told }]);
   });
 
   it('asks for what happens from the call on, also while the stream opens', async () => {
