@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { isRuntimeUnavailable } from '../../core/failure.ts';
 import type { GrpcClient } from '../grpc/client.ts';
 import { grpcCode, grpcCodeOf } from '../grpc/status.ts';
-import { mapBounded } from './bounded.ts';
+import { mapBounded } from '../bounded.ts';
 import { type Lease, leases } from './containerd-protocol.ts';
 
 /** Names the reference that a lease was made for, and so tells our pull leases from all others. */

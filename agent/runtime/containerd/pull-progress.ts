@@ -3,7 +3,7 @@
 import { Failure } from '../../core/failure.ts';
 import type { GrpcClient } from '../grpc/client.ts';
 import type { PullRequest } from '../runtime.ts';
-import { mapBounded } from './bounded.ts';
+import { mapBounded } from '../bounded.ts';
 import { content, type Envelope, leases, snapshots, subscribe } from './containerd-protocol.ts';
 import { decodeEvent } from './events.ts';
 import { parseImageDocument } from './manifest.ts';

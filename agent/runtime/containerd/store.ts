@@ -3,7 +3,7 @@
 import { Failure } from '../../core/failure.ts';
 import type { GrpcClient } from '../grpc/client.ts';
 import type { PresentLayers, RuntimeImage } from '../runtime.ts';
-import { mapBounded } from './bounded.ts';
+import { mapBounded } from '../bounded.ts';
 import { content, type ImageRecord, images, listImageSizes, snapshots } from './containerd-protocol.ts';
 import { type DocumentLinks, toDocumentLinks, toLinkFilters } from './document-links.ts';
 import {

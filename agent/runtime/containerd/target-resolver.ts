@@ -3,7 +3,7 @@
 import { Failure } from '../../core/failure.ts';
 import { toChainIds } from '../../core/layers.ts';
 import type { GrpcClient } from '../grpc/client.ts';
-import { mapBounded } from './bounded.ts';
+import { mapBounded } from '../bounded.ts';
 import { content } from './containerd-protocol.ts';
 import type { DocumentLinks } from './document-links.ts';
 import { type ImageDocument, parseImageDocument, toCandidates } from './manifest.ts';

@@ -1,7 +1,7 @@
 import type { ContainerInfo } from 'dockerode';
 
 import type { RuntimeContainer } from '../runtime.ts';
-import { mapBounded } from '../containerd/bounded.ts';
+import { mapBounded } from '../bounded.ts';
 import { type DockerClient, refusalStatus } from './docker-client.ts';
 import { type ContainerTimes, toEpochMs, toRuntimeContainer } from './docker-objects.ts';
 import { inspectionsAtOnce, listTimeoutMs, unaryTimeoutMs } from './image-inspection.ts';

@@ -2,7 +2,7 @@ import type { ImageInfo } from 'dockerode';
 
 import type { ImagePart } from '../../core/image-parts.ts';
 import { toChainIds } from '../../core/layers.ts';
-import { mapBounded } from '../containerd/bounded.ts';
+import { mapBounded } from '../bounded.ts';
 import type { ImageDetails, PresentLayers } from '../runtime.ts';
 import { type DockerClient, refusalStatus } from './docker-client.ts';
 import { inspectImage, inspectionsAtOnce, listTimeoutMs, unaryTimeoutMs } from './image-inspection.ts';

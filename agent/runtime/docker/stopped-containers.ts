@@ -1,6 +1,6 @@
 import type { ContainerInfo } from 'dockerode';
 
-import { mapBounded } from '../containerd/bounded.ts';
+import { mapBounded } from '../bounded.ts';
 import type { Leftover } from '../runtime.ts';
 import { readContainers } from './container-list.ts';
 import type { DockerClient } from './docker-client.ts';

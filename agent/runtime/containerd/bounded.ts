@@ -1,1 +1,0 @@
-export { mapBounded } from '../bounded.ts';
