@@ -82,6 +82,15 @@ export function toRuntimeContainer(container: CriContainer, times: ContainerTime
   };
 }
 
+/** The images that a container's own words name now, where it gives no id. Pure. */
+export function toNamedImageIds({ image_ref, image }: CriContainer, images: readonly RuntimeImage[]): string[] {
+  const texts = [image_ref, image?.image ?? '', image?.user_specified_image ?? ''];
+  const names = new Set(texts.map(toStoredName).filter((name) => name !== undefined));
+  return images
+    .filter(({ tags, digests }) => [...tags, ...digests].some((name) => names.has(name)))
+    .map(({ id }) => id);
+}
+
 /**
  * The CRI's AuthConfig. `server_address` is always set: containerd then gives the password to that host alone, also where
  * hosts.toml names mirrors. Docker Hub's registry answers under another name than its references use.

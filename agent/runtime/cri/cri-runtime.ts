@@ -10,11 +10,11 @@ import {
   readVersion,
   removeDeadlineMs,
   toImageId,
+  toNamedImageIds,
   toRuntimeContainer,
   toRuntimeImage,
-  toStoredName,
 } from './cri-calls.ts';
-import { cri, type CriContainer, criPackage } from './cri-protocol.ts';
+import { cri, criPackage } from './cri-protocol.ts';
 import { createImageDetails, isObject, parseJson } from './image-details.ts';
 import { isPauseImage, readSandboxImageName } from './sandbox-image.ts';
 
@@ -83,9 +83,11 @@ export function createCriRuntime(options: { readonly endpoint: string }): Runtim
       if (listed.every(({ imageIds }) => imageIds.length > 0)) return listed;
       // Older CRI-O names a container's image by digest name instead of id.
       const images = await listImages(signal);
-      return listed.map((container, index) =>
-        container.imageIds.length > 0 ? container : { ...container, imageIds: findImageIds(containers[index], images) },
-      );
+      return listed.map((container, index) => {
+        const source = containers[index];
+        if (container.imageIds.length > 0 || source === undefined) return container;
+        return { ...container, imageIds: toNamedImageIds(source, images) };
+      });
     },
 
     async listLayers(signal) {
@@ -162,13 +164,4 @@ export function createCriRuntime(options: { readonly endpoint: string }): Runtim
 
     close: () => client.close(),
   };
-}
-
-/** The images that a container's own words name now. Pure. */
-function findImageIds(container: CriContainer | undefined, images: readonly RuntimeImage[]): string[] {
-  const { image_ref = '', image } = container ?? {};
-  const names = [image_ref, image?.image ?? '', image?.user_specified_image ?? ''].map(toStoredName);
-  return images
-    .filter(({ tags, digests }) => names.some((name) => name !== undefined && [...tags, ...digests].includes(name)))
-    .map(({ id }) => id);
 }

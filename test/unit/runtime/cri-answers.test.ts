@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Credential } from '../../../agent/core/credentials.ts';
-import { toAuth, toRuntimeContainer, toRuntimeImage } from '../../../agent/runtime/cri/cri-calls.ts';
+import { toAuth, toNamedImageIds, toRuntimeContainer, toRuntimeImage } from '../../../agent/runtime/cri/cri-calls.ts';
 
 const hex = 'a'.repeat(64);
 const digest = `sha256:${'b'.repeat(64)}`;
@@ -50,6 +50,19 @@ describe('a container of the CRI', () => {
 
   it('has no image name where only the id is known', () => {
     expect(toRuntimeContainer({ ...container, image: { image: `sha256:${hex}` } }).imageName).toBeUndefined();
+  });
+
+  it('that gives no id (older CRI-O) may be of every image that it names, by digest or by tag', () => {
+    const image = (id: string, name: string) =>
+      toRuntimeImage({ id, repo_tags: [name], repo_digests: [], size: '0', pinned: false });
+    const images = [
+      image('by digest', `docker.io/library/app@${digest}`),
+      image('by tag', 'docker.io/library/app:1'),
+      image('another', 'docker.io/library/app:2'),
+    ];
+    const source = { ...container, image_ref: `docker.io/library/app@${digest}`, image: { image: 'app:1' } };
+    expect(toRuntimeContainer(source).imageIds).toEqual([]);
+    expect(toNamedImageIds(source, images)).toEqual(['by digest', 'by tag']);
   });
 
   it.each([
