@@ -1,6 +1,7 @@
 /** The composition root: builds every part and connects them. Only the commands that run an agent import it. */
 
 import { createCredentialStore } from './config/credential-files.ts';
+import type { Credential } from './core/credentials.ts';
 import type { Failure } from './core/failure.ts';
 import { parseReference } from './core/image-reference.ts';
 import type { Logger } from './core/logger.ts';
@@ -105,7 +106,17 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
     const { desiredNames: desired, pullingNames: pulling } = reconciler;
     return { settings: configuration.prune, connected, desired, pulling, ownImage: settings.ownImage };
   }
-  const pruner = new Pruner({ lock, subject: pruneSubject, usage, readFilesystem, recorder: metrics, log });
+  const credentialsFor = (reference: string): Promise<readonly Credential[]> =>
+    credentials.credentialsFor(parseReference(reference), [inputs.configuration?.credentials ?? []]);
+  const pruner = new Pruner({
+    lock,
+    subject: pruneSubject,
+    credentialsFor,
+    usage,
+    readFilesystem,
+    recorder: metrics,
+    log,
+  });
   const pruneJob = new PruneJob({
     pruner,
     usage,
@@ -179,7 +190,7 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
   }
 
   function recover({ runtime }: Connected, signal: AbortSignal): Promise<void> {
-    return recoverRemovals(runtime, usage, log, signal);
+    return recoverRemovals(runtime, usage, credentialsFor, log, signal);
   }
 
   function useRuntime(now: Connected | undefined, lostBy?: Failure): void {

@@ -2,7 +2,7 @@ import { Failure, isRuntimeUnavailable } from '../core/failure.ts';
 import { bytesByStore, type PartStore } from '../core/image-parts.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import type { PlannedImage, RemoveReason } from '../core/prune-plan.ts';
-import type { Removal } from '../runtime/runtime.ts';
+import type { CredentialLookup, Removal } from '../runtime/runtime.ts';
 import { measureGain } from './disk-gain.ts';
 import type { PruneSubject } from './prune-view.ts';
 import type { Recorder, RemovalFailureReason } from './recorder.ts';
@@ -13,6 +13,8 @@ export interface ImageRemoverParts {
   readonly lock: RemovalLock;
   readonly usage: Pick<UsageTracker, 'beginRemoval' | 'endRemoval'>;
   readonly recorder: Pick<Recorder, 'imageRemoved' | 'removalFailed'>;
+  /** For an image that has to be put back and can only be pulled. */
+  readonly credentialsFor: CredentialLookup;
   /** As it is at this very moment. */
   readonly subject: () => PruneSubject | undefined;
 }
@@ -32,7 +34,7 @@ export async function removePlanned(
   reason: RemoveReason,
   { connected }: PruneSubject,
   readFilesystem: () => Promise<ImageFilesystem | undefined>,
-  { lock, usage, recorder, subject }: ImageRemoverParts,
+  { lock, usage, recorder, subject, credentialsFor }: ImageRemoverParts,
   signal: AbortSignal,
 ): Promise<RemovalOutcome> {
   const { imageId, names } = image;
@@ -45,7 +47,7 @@ export async function removePlanned(
     if (now === undefined || names.some((name) => now.desired.has(name))) return { kind: 'skipped', reason: 'desired' };
     if ([imageId, ...names].some((name) => now.pulling.has(name))) return { kind: 'skipped', reason: 'pulling' };
     const before = connected.info.capabilities.exactSizes ? undefined : await readFilesystem();
-    const removal = await connected.runtime.removeImage(imageId, signal);
+    const removal = await connected.runtime.removeImage(imageId, signal, credentialsFor);
     if (removal.kind === 'in_use') recorder.removalFailed('in_use');
     if (removal.kind !== 'removed') return { kind: 'skipped', reason: removal.kind };
     const reclaimed = await toReclaimed(removal, before, readFilesystem, signal);

@@ -16,7 +16,7 @@ import { lookForPrune, type PruneSubject, type PruneView, toPruneWorld } from '.
 import type { Recorder } from './recorder.ts';
 import type { UsageTracker } from './usage-tracker.ts';
 
-export interface PrunerParts extends Pick<ImageRemoverParts, 'lock' | 'subject'> {
+export interface PrunerParts extends Pick<ImageRemoverParts, 'lock' | 'subject' | 'credentialsFor'> {
   readonly usage: UsageTracker;
   readonly readFilesystem: (info: RuntimeInfo) => Promise<ImageFilesystem | undefined>;
   readonly recorder: Recorder;

@@ -1,17 +1,18 @@
 import { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { CredentialLookup, Runtime } from '../runtime/runtime.ts';
 import type { UsageTracker } from './usage-tracker.ts';
 
 /** Puts back what a removal that a kill cut off has taken: all names of an image go, or none. Never throws but `signal.reason`. */
 export async function recoverRemovals(
   runtime: Runtime,
   usage: Pick<UsageTracker, 'cutRemoval' | 'endRemoval'>,
+  credentialsFor: CredentialLookup,
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    const restored = await runtime.undoRemovals(usage.cutRemoval, signal);
+    const restored = await runtime.undoRemovals(usage.cutRemoval, signal, credentialsFor);
     usage.endRemoval();
     for (const imageId of restored) log.warn({ imageId }, 'a removal was cut off: the image has its names back');
   } catch (error) {

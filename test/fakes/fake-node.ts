@@ -93,7 +93,12 @@ export class FakeNode {
       readFilesystem: async () => this.#readFilesystem(),
       log: silentLogger,
     };
-    this.pruner = new Pruner({ ...shared, lock: this.#lock, recorder: this.recorder });
+    this.pruner = new Pruner({
+      ...shared,
+      lock: this.#lock,
+      credentialsFor: async () => this.credentials,
+      recorder: this.recorder,
+    });
     const onDone = (): void => this.trigger.fire();
     this.pruneJob = new PruneJob({ ...shared, pruner: this.pruner, nodeName: 'node-1', onDone });
     const isMakingRoom = (): boolean => this.pruneJob.isMakingRoom;
@@ -120,7 +125,7 @@ export class FakeNode {
     this.connection = new RuntimeConnection({
       connect: async (signal) => {
         const connected = { runtime: this.runtime, info: await this.runtime.info(signal) };
-        await recoverRemovals(this.runtime, this.usage, silentLogger, signal);
+        await recoverRemovals(this.runtime, this.usage, async () => this.credentials, silentLogger, signal);
         return connected;
       },
       isSocketDead: async () => this.socketDead,
