@@ -1,15 +1,14 @@
 /** What `npm run demo` shows: the real agent, a real runtime and a real registry, without Kubernetes. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { styleText } from 'node:util';
-import { startContainerd } from '../harness/containerd.ts';
-import { startDockerd } from '../harness/dockerd.ts';
 import { makeFolder } from '../harness/folder.ts';
-import { buildImage, buildLayer } from '../harness/images.ts';
+import { type BuiltLayer, buildImage, buildLayer } from '../harness/images.ts';
 import { startRegistry, type TestRegistry } from '../harness/registry.ts';
+import { startNode } from './node.ts';
+import { playSecondAct, pushOlderSamples, toPruneSection } from './second-act.ts';
+import { say, showMetrics, startAgent, stevedore, stop } from './stage.ts';
 
 const kind = process.argv[2] === 'docker' ? 'docker' : 'containerd';
 const keep = process.argv.includes('--keep');
@@ -17,7 +16,6 @@ const keep = process.argv.includes('--keep');
 const bytesPerSecond = 40e6;
 const megabyte = 1e6;
 
-const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
 
 await using cleanup = new AsyncDisposableStack();
@@ -29,23 +27,29 @@ try {
 }
 
 async function main(): Promise<void> {
-  say(`Starting a private ${kind} and a private registry`);
+  say(`Starting a private ${kind} on a small filesystem of its own, and a private registry`);
   const folder = await makeFolder('stv-demo');
   cleanup.defer(() => folder.remove());
   const registry = await startRegistry();
   cleanup.defer(() => registry.remove());
-  const daemon = kind === 'docker' ? await startDockerd() : await startContainerd();
-  cleanup.defer(() => daemon.remove());
-  console.log(`${kind} ${daemon.version} at ${daemon.endpoint}, registry at ${registry.host}`);
+  const node = await startNode(kind);
+  cleanup.defer(() => node.remove());
+  console.log(`${kind} ${node.version} at ${node.endpoint}, registry at ${registry.host}`);
+  if (node.noDisk !== undefined) {
+    console.log(`No small filesystem here (${node.noDisk}): the watermarks will be set around what is free now.`);
+  }
 
-  say('Building and pushing four sample images that share layers');
-  await pushSamples(registry);
+  say('Building and pushing sample images that share layers');
+  const bases = await pushSamples(registry);
+  await pushOlderSamples(registry, bases);
   registry.faults.bytesPerSecond = bytesPerSecond;
 
   const configFile = join(folder.path, 'config.yaml');
   const labelsFile = join(folder.path, 'labels');
   const stateDir = join(folder.path, 'state');
-  await writeFile(configFile, toConfig(registry.host));
+  const setPrune = (section: string): Promise<void> => writeFile(configFile, toConfig(registry.host) + section);
+  const nothingIsFull = '  watermarks: { low: 3Mi, high: 2Mi, critical: 1Mi }\n';
+  await setPrune(toPruneSection(true, node.noDisk === undefined ? '' : nothingIsFull));
   await writeFile(labelsFile, 'zone=eu-1\n');
   say('The configuration');
   console.log(await readFile(configFile, 'utf8'));
@@ -53,12 +57,13 @@ async function main(): Promise<void> {
   console.log(await readFile(labelsFile, 'utf8'));
 
   const options = ['--config', configFile, '--labels-file', labelsFile, '--node-name', 'gpu-node-1'];
-  const target = ['--runtime', kind, '--endpoint', daemon.endpoint, '--state-dir', stateDir];
+  const target = ['--runtime', kind, '--endpoint', node.endpoint, '--state-dir', stateDir];
   say('stevedore plan: one set is selected, the other is not');
   await stevedore('plan', ...options, ...target);
 
   say('stevedore run: the agent starts, and `stevedore pull` follows what it does');
   const agent = await startAgent(join(folder.path, 'agent.log'), [...options, ...target]);
+  cleanup.defer(() => agent.stop());
   await stevedore('pull', '--state-dir', stateDir);
 
   say('The node gets the label accelerator=nvidia, and with it the second set');
@@ -67,22 +72,33 @@ async function main(): Promise<void> {
   await stevedore('pull', '--state-dir', stateDir);
 
   say(`What the node holds, as ${kind} lists it`);
-  if ('docker' in daemon) console.log(await daemon.docker('images'));
-  else console.log((await daemon.ctr('images', 'ls', '-q')).replaceAll(/^sha256:.*\n/gm, ''));
+  console.log(await node.listImages());
 
   say('The metrics that tell the story');
-  await showMetrics(agent.url);
+  await showMetrics(agent, [
+    'image_set_images_desired',
+    'image_set_images_present',
+    'image_pulls_total',
+    'image_pull_failures_total',
+    'image_pull_bytes_total',
+    'image_pull_duration_seconds_sum',
+    'runtime_up',
+  ]);
+
+  registry.faults.bytesPerSecond = undefined;
+  await playSecondAct({ node, registry, agent, stateDir, setPrune });
 
   if (keep) {
     say('Everything keeps running until Ctrl-C');
     console.log(`metrics   ${agent.url}/metrics\nplan      npx stevedore plan --state-dir ${stateDir}`);
-    console.log(`labels    edit ${labelsFile}\nconfig    edit ${configFile}\nlog       tail -f ${agent.log}`);
+    console.log(`labels    edit ${labelsFile}\nconfig    edit ${configFile}\nlog       tail -f ${agent.logFile}`);
     await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
   }
   say('Cleaning up');
 }
 
-async function pushSamples(registry: TestRegistry): Promise<void> {
+/** @returns the layers that the GPU images stand on */
+async function pushSamples(registry: TestRegistry): Promise<readonly BuiltLayer[]> {
   const layer = (seed: string, megabytes: number) => buildLayer({ seed, sizeBytes: megabytes * megabyte });
   const base = layer('base', 30);
   const cuda = layer('cuda', 60);
@@ -90,6 +106,7 @@ async function pushSamples(registry: TestRegistry): Promise<void> {
   await registry.push('platform/tools', '2.0', buildImage({ layers: [base, layer('tools', 40)] }));
   await registry.push('ml/pytorch', '2.9-cuda13', buildImage({ layers: [base, cuda, layer('torch', 70)] }));
   await registry.push('ml/llm-server', 'v0.8', buildImage({ layers: [base, cuda, layer('llm', 30)] }));
+  return [base, cuda];
 }
 
 function toConfig(host: string): string {
@@ -109,62 +126,4 @@ imageSets:
       - ${host}/ml/llm-server:v0.8
     priority: 100
 `;
-}
-
-/** Runs the command line with its output shown. */
-async function stevedore(...args: readonly string[]): Promise<void> {
-  stop.signal.throwIfAborted();
-  const child = spawn('node', ['agent/main.ts', ...args], { stdio: 'inherit', signal: stop.signal });
-  const code = await exitOf(child);
-  if (code !== 0) throw new Error(`stevedore ${args[0]} ended with exit code ${code}`);
-}
-
-async function startAgent(log: string, args: readonly string[]): Promise<{ url: string; log: string }> {
-  const child = spawn('node', ['agent/main.ts', 'run', '--listen', '127.0.0.1:0', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = exitOf(child);
-  cleanup.defer(async () => {
-    child.kill('SIGTERM');
-    console.log(`the agent ended with exit code ${await exited}`);
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  void exited.then((code) => reject(new Error(`the agent ended with exit code ${code}, see ${log}`)));
-  let text = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    text += chunk;
-    void appendFile(log, chunk).catch(() => undefined);
-    const listening = /"host":"([^"]+)","port":(\d+)[^\n]*"message":"listening"/.exec(text);
-    if (listening !== null) resolve(`http://${listening[1]}:${listening[2]}`);
-  });
-  return { url: await promise, log };
-}
-
-async function showMetrics(url: string): Promise<void> {
-  const response = await fetch(`${url}/metrics`, { signal: stop.signal });
-  const told = [
-    'image_set_images_desired',
-    'image_set_images_present',
-    'image_pulls_total',
-    'image_pull_failures_total',
-    'image_pull_bytes_total',
-    'image_pull_duration_seconds_sum',
-    'runtime_up',
-  ];
-  const lines = (await response.text()).split('\n');
-  const isTold = (line: string) =>
-    told.some((name) => new RegExp(`^stevedore_${name}[{ ]`).test(line)) && !line.endsWith(' 0');
-  console.log(lines.filter(isTold).join('\n'));
-}
-
-function exitOf(child: ChildProcess): Promise<number> {
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)));
-  });
-}
-
-function say(text: string): void {
-  stop.signal.throwIfAborted();
-  console.log(`\n${styleText(['bold', 'cyan'], `== ${text}`)}`);
 }

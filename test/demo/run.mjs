@@ -15,7 +15,7 @@ if (!known || !['containerd', 'docker'].includes(runtime)) {
 }
 
 const daemon = runtime === 'docker' ? 'docker.io' : 'containerd';
-const { missing } = await setUp({ debian: ['docker-registry', 'runc', daemon] });
+const { missing } = await setUp({ debian: ['busybox-static', 'docker-registry', 'e2fsprogs', 'runc', daemon] });
 if (missing.length > 0) {
   for (const reason of missing) console.error(reason);
   process.exit(1);

@@ -17,6 +17,7 @@ const programsOf = {
   containerd: ['containerd', 'containerd-shim-runc-v2', 'ctr'],
   'docker.io': ['dockerd', 'docker'],
   'docker-registry': ['docker-registry'],
+  e2fsprogs: ['mkfs.ext4'],
   openssl: ['openssl'],
   prometheus: ['promtool'],
   runc: ['runc'],
