@@ -40,7 +40,8 @@ export interface Expectations {
   readonly undoesBegun: boolean;
   /**
    * Docker with containerd's image store: an image's id is the digest of its manifest or index, an image has a digest name only in the
-   * repository that it was pulled from first and none once its tag has moved, and part of an aborted pull may still be there.
+   * repository that it was pulled from first and none once its tag has moved, part of an aborted pull may still be there, and a layer's
+   * bytes are estimated for each image that has it.
    */
   readonly containerdImageStore?: boolean;
 }
