@@ -1,5 +1,6 @@
 /** The usage ledger as text: one versioned JSON file. Pure; work/ledger-store.ts keeps it on disk. */
 
+import { createHash } from 'node:crypto';
 import type { LeftoverKind } from './leftovers.ts';
 import { type UsageRecord, type UsageSource, type UsageState, usageSources } from './usage.ts';
 
@@ -11,8 +12,8 @@ export interface LedgerRemoval {
 
 export interface Ledger {
   readonly usage: UsageState;
-  /** Until when the agent that wrote it had watched, epoch ms. */
-  readonly savedAt: number;
+  /** When everything was last listed, epoch ms: what happened before is in here. undefined: never. */
+  readonly seenUntil: number | undefined;
   /** Since when last use is observed, epoch ms. */
   readonly trackedSince: number;
   /** When pruning by age last ran by itself, epoch ms; undefined: not yet. */
@@ -30,16 +31,14 @@ export function leftoverKey(kind: LeftoverKind, id: string): string {
   return `${kind}/${id}`;
 }
 
-export function toLedgerText({ usage, savedAt, trackedSince, ageRunAt, removal, leftovers }: Ledger): string {
-  const document = {
-    format,
-    version,
-    savedAt: toTimestamp(savedAt),
+export function toLedgerText({ usage, seenUntil, trackedSince, ageRunAt, removal, leftovers }: Ledger): string {
+  const content = {
+    ...(seenUntil === undefined ? {} : { seenUntil: toTimestamp(seenUntil) }),
     trackedSince: toTimestamp(trackedSince),
     watchMs: Math.round(usage.watchMs),
     ...(ageRunAt === undefined ? {} : { ageRunAt: toTimestamp(ageRunAt) }),
     ...(removal === undefined ? {} : { removal }),
-    leftovers: Object.fromEntries(leftovers),
+    leftovers: Object.fromEntries([...leftovers].map(([key, since]) => [key, Math.round(since)])),
     images: Object.fromEntries(
       [...usage.records].map(([id, record]) => [
         id,
@@ -52,7 +51,12 @@ export function toLedgerText({ usage, savedAt, trackedSince, ageRunAt, removal, 
       ]),
     ),
   };
-  return `${JSON.stringify(document, null, 1)}\n`;
+  return `${JSON.stringify({ format, version, checksum: toChecksum(content), ...content }, null, 1)}\n`;
+}
+
+/** A flipped bit in a number is still a number, and could make every image old. */
+function toChecksum(content: unknown): string {
+  return `sha256:${createHash('sha256').update(JSON.stringify(content)).digest('hex')}`;
 }
 
 export type ParsedLedger =
@@ -70,25 +74,22 @@ export function parseLedger(text: string): ParsedLedger {
 }
 
 function toLedger(value: unknown): Ledger {
-  const document = toFields(value, 'the file');
-  if (document['format'] !== format) throw new Error('it is not a usage ledger of Stevedore');
-  const written = String(document['version']);
+  const { format: writtenFormat, version: writtenVersion, checksum, ...content } = toFields(value, 'the file');
+  if (writtenFormat !== format) throw new Error('it is not a usage ledger of Stevedore');
+  const written = String(writtenVersion);
   if (!/^1\.\d+$/.test(written)) throw new Error(`its version ${written.slice(0, 20)} is not 1.x`);
-  const watchMs = toNumber(document['watchMs'], 'watchMs');
-  const images = Object.entries(toFields(document['images'], 'images'));
-  const { ageRunAt, removal } = document;
+  if (checksum !== toChecksum(content)) throw new Error('its checksum does not fit its content');
+  const watchMs = toNumber(content['watchMs'], 'watchMs');
+  const images = Object.entries(toFields(content['images'], 'images'));
+  const leftovers = Object.entries(toFields(content['leftovers'] ?? {}, 'leftovers'));
+  const { seenUntil, ageRunAt, removal } = content;
   return {
     usage: { watchMs, records: new Map(images.map(([id, record]) => [id, toRecord(id, record, watchMs)])) },
-    savedAt: toTime(document['savedAt'], 'savedAt'),
-    trackedSince: toTime(document['trackedSince'], 'trackedSince'),
+    seenUntil: seenUntil === undefined ? undefined : toTime(seenUntil, 'seenUntil'),
+    trackedSince: toTime(content['trackedSince'], 'trackedSince'),
     ageRunAt: ageRunAt === undefined ? undefined : toTime(ageRunAt, 'ageRunAt'),
     removal: removal === undefined ? undefined : toRemoval(removal),
-    leftovers: new Map(
-      Object.entries(toFields(document['leftovers'] ?? {}, 'leftovers')).map(([key, since]) => [
-        key,
-        toNumber(since, `leftovers.${key}`),
-      ]),
-    ),
+    leftovers: new Map(leftovers.map(([key, since]) => [key, Math.min(watchMs, toNumber(since, `leftovers.${key}`))])),
   };
 }
 
@@ -98,8 +99,8 @@ function toRecord(id: string, value: unknown, watchMs: number): UsageRecord {
   const lastUsedWatchMs = toNumber(fields['lastUsedWatchMs'], `images.${id}.lastUsedWatchMs`);
   const knownSinceWatchMs = toNumber(fields['knownSinceWatchMs'], `images.${id}.knownSinceWatchMs`);
   return {
-    // What lies ahead of the clock would never grow old.
-    lastUsedWatchMs: Math.min(lastUsedWatchMs, watchMs),
+    // What lies ahead of the clock would never grow old, and nothing is used before it is known.
+    lastUsedWatchMs: Math.min(Math.max(lastUsedWatchMs, knownSinceWatchMs), watchMs),
     lastUsedAt: toTime(fields['lastUsedAt'], `images.${id}.lastUsedAt`),
     // A newer minor version may know more sources.
     source: source ?? ('first_seen' satisfies UsageSource),
@@ -123,7 +124,8 @@ function toFields(value: unknown, what: string): Readonly<Record<string, unknown
 }
 
 function toNumber(value: unknown, what: string): number {
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) throw new Error(`${what} is not a number`);
+  if (typeof value !== 'number' || !(value >= 0 && value <= Number.MAX_SAFE_INTEGER))
+    throw new Error(`${what} is not a number`);
   return value;
 }
 

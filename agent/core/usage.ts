@@ -50,14 +50,13 @@ export interface UsageEvidence {
   readonly at: number | undefined;
 }
 
-/** Tells where on the watch clock a moment of wall time lies. */
+/** How times that containers tell are placed on the watch clock. Wall time alone would not do: it jumps. */
 export interface Watch {
   /** Epoch ms. */
   readonly now: number;
-  /** When this run of the agent began to watch: epoch ms, and on the watch clock. */
-  readonly startedAt: number;
-  readonly startedWatchMs: number;
-  /** Until when the run before this one watched, epoch ms; undefined: there was none. */
+  /** No news is older than this, on the watch clock: the listing before this one, or where this run of the agent began to watch. */
+  readonly newsSinceWatchMs: number;
+  /** What is older was seen by the run before this one, epoch ms; undefined: all evidence is news. */
   readonly seenUntil: number | undefined;
 }
 
@@ -83,7 +82,8 @@ export function recordUsage(state: UsageState, evidence: readonly UsageEvidence[
         source,
         knownSinceWatchMs: state.watchMs,
         prefetched: source === 'pulled',
-        used: isUse,
+        // That it is pulled once more, under another name or to repair it, does not make its next container the first.
+        used: isUse || known?.used === true,
       });
       continue;
     }
@@ -99,14 +99,13 @@ export function recordUsage(state: UsageState, evidence: readonly UsageEvidence[
   return { ...state, records };
 }
 
-/**
- * What happened while nobody watched happened, on the watch clock, when this run began; what the run before must have seen itself is
- * no news (−1: earlier than everything).
- */
+/** What happened while nobody watched happened, on the watch clock, when watching began again. −1: no news, earlier than everything. */
 function toWatchMs({ watchMs }: UsageState, at: number | undefined, watch: Watch): number {
-  if (at === undefined || at >= watch.now) return watchMs;
-  if (at >= watch.startedAt) return Math.max(watch.startedWatchMs, watchMs - (watch.now - at));
-  return watch.seenUntil === undefined || at >= watch.seenUntil ? watch.startedWatchMs : -1;
+  if (at === undefined) return watchMs;
+  const { now, newsSinceWatchMs, seenUntil } = watch;
+  // A clock that was set back says nothing about what came before what.
+  if (seenUntil !== undefined && seenUntil <= now && at < seenUntil) return -1;
+  return Math.min(watchMs, Math.max(newsSinceWatchMs, watchMs - (now - at)));
 }
 
 /** Forgets images that are gone. */

@@ -32,9 +32,13 @@ export class UsageTracker {
   readonly #keeper: LedgerKeeper;
   readonly #containers = new ContainerImages();
   #usage: UsageState = emptyUsage;
-  #startedAt = Date.now();
-  #startedWatchMs = 0;
+  /** The last full listing: on the watch clock, and in wall time, epoch ms. */
+  #listedWatchMs = 0;
   #seenUntil: number | undefined;
+  /** This run has listed everything itself. */
+  #hasListed = false;
+  /** By ids; a listing that was being made meanwhile does not have them. */
+  readonly #pulledSinceListing = new Set<string>();
   #trackedSince = Date.now();
   #ageRunAt: number | undefined;
   #removal: LedgerRemoval | undefined;
@@ -58,8 +62,8 @@ export class UsageTracker {
       return;
     }
     this.#usage = ledger.usage;
-    this.#startedWatchMs = ledger.usage.watchMs;
-    this.#seenUntil = ledger.savedAt;
+    this.#listedWatchMs = ledger.usage.watchMs;
+    this.#seenUntil = ledger.seenUntil;
     this.#trackedSince = ledger.trackedSince;
     this.#ageRunAt = ledger.ageRunAt;
     this.#removal = ledger.removal;
@@ -119,7 +123,11 @@ export class UsageTracker {
     this.#containers.setImages(images, []);
     const seen = images.map(({ id }): UsageEvidence => ({ imageId: id, source: 'first_seen', at: undefined }));
     this.#record([...seen, ...this.#containers.toEvidence(containers)]);
-    const retained = retainUsage(this.#usage, new Set(images.map(({ id }) => id)));
+    const retained = retainUsage(this.#usage, new Set([...images.map(({ id }) => id), ...this.#pulledSinceListing]));
+    this.#pulledSinceListing.clear();
+    this.#listedWatchMs = retained.watchMs;
+    this.#seenUntil = Date.now();
+    this.#hasListed = true;
     if (retained !== this.#usage) this.#keeper.touch();
     this.#usage = retained;
     this.#report();
@@ -133,10 +141,11 @@ export class UsageTracker {
 
   pulled(imageId: string): void {
     this.#record([{ imageId, source: 'pulled', at: undefined }]);
+    this.#pulledSinceListing.add(imageId);
     this.#report();
   }
 
-  /** Epoch ms since when this leftover is unused: as its runtime says, or since we first saw it so, in watched time. */
+  /** How long this leftover is unused, ms: as its runtime says, or since we first saw it so, in watched time. */
   unusedForMs(leftover: Leftover, now: number): number {
     if (leftover.unusedSince !== undefined) return Math.max(0, now - leftover.unusedSince);
     this.#advance();
@@ -188,9 +197,9 @@ export class UsageTracker {
     const before = this.#usage;
     const watch = {
       now: Date.now(),
-      startedAt: this.#startedAt,
-      startedWatchMs: this.#startedWatchMs,
-      seenUntil: this.#seenUntil,
+      newsSinceWatchMs: this.#listedWatchMs,
+      // Within a run only news is told at all.
+      seenUntil: this.#hasListed ? undefined : this.#seenUntil,
     };
     this.#usage = recordUsage(before, evidence, watch);
     if (this.#usage === before) return;
@@ -222,7 +231,7 @@ export class UsageTracker {
   #ledger(): Ledger {
     return {
       usage: this.#usage,
-      savedAt: Date.now(),
+      seenUntil: this.#seenUntil,
       trackedSince: this.#trackedSince,
       ageRunAt: this.#ageRunAt,
       removal: this.#removal,
