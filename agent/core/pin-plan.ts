@@ -11,7 +11,8 @@ export interface PinWorld {
   readonly images: readonly RuntimeImage[];
   /** By image id; an image without parts counts with its nominal size. */
   readonly parts: ReadonlyMap<string, readonly ImagePart[]>;
-  readonly budgetBytes: number;
+  /** Undefined: not known; then nothing more is pinned, and what is no longer desired still loses its pin. */
+  readonly budgetBytes: number | undefined;
 }
 
 export interface PinPlan {
@@ -39,13 +40,14 @@ export function planPins({ desired, images, parts, budgetBytes }: PinWorld): Pin
   const whole = new Map(
     images.filter((image) => image.whole).flatMap((image) => namesOf(image).map((name) => [name, image])),
   );
+  const ours = new Set(images.flatMap(({ pinnedNames }) => pinnedNames));
   const counted = new Set<string>();
   const pinned: string[] = [];
   const overBudget: string[] = [];
-  let leftBytes = budgetBytes;
+  let leftBytes = budgetBytes ?? Number.POSITIVE_INFINITY;
   for (const { reference } of desired.toSorted((a, b) => b.priority - a.priority || Number(b.gate) - Number(a.gate))) {
     const image = whole.get(reference);
-    if (image === undefined) continue;
+    if (image === undefined || (budgetBytes === undefined && !ours.has(reference))) continue;
     const own = parts.get(image.id) ?? [{ key: image.id, store: 'layer', bytes: image.sizeBytes, inodes: 0 }];
     const added = own.filter(({ key }) => !counted.has(key));
     const { bytes } = new PartCounts([added]).freedBy(added);
@@ -58,7 +60,6 @@ export function planPins({ desired, images, parts, budgetBytes }: PinWorld): Pin
     pinned.push(reference);
   }
   const wanted = new Set(pinned);
-  const ours = new Set(images.flatMap(({ pinnedNames }) => pinnedNames));
   return {
     // Somebody else's pin shields the whole image already.
     pin: pinned.filter((name) => !ours.has(name) && whole.get(name)?.pinnedByOthers !== true),

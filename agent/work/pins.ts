@@ -5,6 +5,7 @@ import type { ImagePart } from '../core/image-parts.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ImageFilesystem, RuntimeImage } from '../core/node-images.ts';
 import { planPins, toPinBudgetBytes } from '../core/pin-plan.ts';
+import { namesOf } from '../core/prune-protection.ts';
 import type { Connected } from './runtime-connection.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -33,32 +34,27 @@ export class Pins {
   /** Never throws but `signal.reason`: a pin that cannot be set is tried again at the next look. */
   async keep({ connected, desired, images, filesystem, budget }: PinsSeen, signal: AbortSignal): Promise<void> {
     const { runtime, info } = connected;
+    if (!info.capabilities.pin) return;
     const budgetBytes = toPinBudgetBytes(budget, filesystem?.sizeBytes);
-    if (!info.capabilities.pin || budgetBytes === undefined) return;
     const key = JSON.stringify([
       budgetBytes,
       desired.map(({ reference, priority, gate }) => [reference, priority, gate]),
-      images.map(({ id, tags, digests, pinnedNames, whole }) => [id, tags, digests, pinnedNames, whole]),
+      images.map((image) => [image.id, namesOf(image), image.pinnedNames, image.pinnedByOthers, image.whole]),
     ]);
     if (key === this.#settled) return;
     try {
       const wanted = new Set(desired.map(({ reference }) => reference));
-      const isDesired = (image: RuntimeImage): boolean =>
-        [...image.tags, ...image.digests].some((name) => wanted.has(name));
+      const isDesired = (image: RuntimeImage): boolean => namesOf(image).some((name) => wanted.has(name));
       const unknown = images.some((image) => isDesired(image) && !this.#parts.has(image.id));
       if (unknown) this.#parts = await runtime.listImageParts(signal);
       const plan = planPins({ desired, images, parts: this.#parts, budgetBytes });
+      for (const name of plan.unpin) await this.#set(connected, name, false, signal);
       let failed = 0;
-      for (const [names, pinned] of [
-        [plan.unpin, false],
-        [plan.pin, true],
-      ] as const) {
-        for (const name of names) failed += Number(!(await this.#set(connected, name, pinned, signal)));
-      }
+      for (const name of plan.pin) failed += Number(!(await this.#set(connected, name, true, signal)));
       this.#recorder.imagesPinned(plan.pinned.length - failed);
       this.#sayOverBudget(plan.overBudget, budgetBytes);
       // What was changed just now shows at the next look, which then has nothing to do.
-      if (failed === 0 && plan.pin.length === 0 && plan.unpin.length === 0) this.#settled = key;
+      if (plan.pin.length === 0 && plan.unpin.length === 0) this.#settled = key;
     } catch (error) {
       signal.throwIfAborted();
       this.#log.warn({ error: Failure.from(error).message }, 'pins not kept');
@@ -79,7 +75,7 @@ export class Pins {
     }
   }
 
-  #sayOverBudget(names: readonly string[], budgetBytes: number): void {
+  #sayOverBudget(names: readonly string[], budgetBytes: number | undefined): void {
     const said = names.join(' ');
     if (said === this.#overBudget) return;
     this.#overBudget = said;
