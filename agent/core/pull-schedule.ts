@@ -43,6 +43,11 @@ export function schedulePulls(
     const missing = missingBytes(manifest, world.layers);
     neededBytes += Math.max(0, missing.downloadBytes - downloadedBytes) + missing.unpackedBytes;
   }
+  const count = ({ manifest }: Candidate): void => {
+    if (manifest === undefined) return;
+    underway.add(manifest.imageId);
+    for (const digest of blobsOf(manifest)) counted.add(digest);
+  };
   for (const pull of orderPulls(candidates, world.layers, inFlightManifests)) {
     const planned = toPlannedPull(pull, 'queued', world.layers, counted);
     const need = (planned.downloadBytes ?? 0) + (planned.unpackedBytes ?? 0);
@@ -56,6 +61,8 @@ export function schedulePulls(
       // It keeps its place: what is less important must not take the room that is made for it.
       neededBytes += need;
       roomBytes = Math.max(1, neededBytes);
+      // What it brings, another name of it or an image on the same base need not bring again.
+      count(pull);
       continue;
     }
     neededBytes += need;
@@ -66,10 +73,7 @@ export function schedulePulls(
     } else {
       pulls.push(planned);
     }
-    if (pull.manifest !== undefined) {
-      underway.add(pull.manifest.imageId);
-      for (const digest of blobsOf(pull.manifest)) counted.add(digest);
-    }
+    count(pull);
   }
   return { pulls, waiting, roomBytes };
 }
