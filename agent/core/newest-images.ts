@@ -23,7 +23,8 @@ export function findNewest(
   if (count <= 0) return new Set();
   const repositories = new Map<string, Map<string, Member>>();
   for (const image of images) {
-    const builtAt = details.get(image.id)?.builtAt ?? 0;
+    // Reproducible builds say 1970, 1980 or the year 1; one of the year 1 is no older than one that says nothing.
+    const builtAt = Math.max(0, details.get(image.id)?.builtAt ?? 0);
     for (const name of [...image.tags, ...image.digests]) {
       const reference = parseIfReference(name);
       if (reference === undefined) continue;

@@ -7,6 +7,9 @@ import { lastFiring, nextFiring } from './cron-schedule.ts';
 /** A line that fires once a year is looked back for no longer. */
 const longestLookBackMs = 400 * 86_400_000;
 
+/** A last run that lies further ahead than this was noted by a clock that was wrong. */
+const farAheadMs = 86_400_000;
+
 /** This node's own delay after a firing, the same at each: a fleet must not delete in step. */
 export function toJitterMs(nodeName: string, jitterMs: number): number {
   if (jitterMs <= 0) return 0;
@@ -15,7 +18,7 @@ export function toJitterMs(nodeName: string, jitterMs: number): number {
 }
 
 /**
- * Whether a firing has passed since the last run: also one that nobody was there for. The times that it is told are epoch ms.
+ * Whether a firing has passed since the last run: also one that nobody was there for, and always where the clock has been set back by more than a day. The times that it is told are epoch ms.
  * @param since the last run, or where there was none, when the agent was first started on this node
  */
 export function isAgeRunDue(
@@ -24,6 +27,7 @@ export function isAgeRunDue(
   since: number,
   now: number,
 ): boolean {
+  if (since > now + farAheadMs) return true;
   const delayMs = toJitterMs(nodeName, jitterMs);
   const after = Math.max(since, now - longestLookBackMs) - delayMs;
   return lastFiring(schedule.schedule, schedule.timeZone, now - delayMs, after) !== undefined;
