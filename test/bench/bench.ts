@@ -4,6 +4,7 @@ import { errorMessage } from '../../agent/core/failure.ts';
 import { runColdSet } from './cold-set.ts';
 import { provideColdSet } from './cold-images.ts';
 import { type BusyNode, startBusyNode } from './busy-node.ts';
+import { runEviction } from './eviction.ts';
 import { runFootprint } from './footprint.ts';
 import { runImageSize } from './image-size.ts';
 import { runLatency } from './latency.ts';
@@ -61,5 +62,6 @@ async function* runBenches(settings: BenchSettings): AsyncGenerator<BenchResult>
     if (benches.includes('latency')) for (const node of nodes) yield await runLatency(node, settings);
     if (benches.includes('footprint')) yield* await runFootprint(nodes, settings);
   }
+  if (benches.includes('eviction')) yield await runEviction(settings);
   if (benches.includes('image-size')) yield await runImageSize();
 }

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-export const benchNames = ['cold-set', 'resume', 'latency', 'footprint', 'image-size'] as const;
+export const benchNames = ['cold-set', 'resume', 'latency', 'footprint', 'eviction', 'image-size'] as const;
 export type BenchName = (typeof benchNames)[number];
 export type BenchRuntimeKind = 'containerd' | 'docker';
 
