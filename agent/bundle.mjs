@@ -107,7 +107,8 @@ export async function buildBundle({
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
     },
     // The second: undici without its experimental second HTTP parser, as Node itself builds it.
-    define: { 'process.env.NODE_ENV': '"production"', esbuildDetection: '"1"' },
+    // The last: write-file-atomic names its temporary files after itself, and modules of a bundle have no such name.
+    define: { 'process.env.NODE_ENV': '"production"', esbuildDetection: '"1"', __filename: '"write-file-atomic"' },
     plugins: [leaveOut, requireBuiltins, versionOnly(version || manifest.version)],
     metafile: true,
     write: false,

@@ -142,3 +142,11 @@ export function storedName(reference: ImageReference): string {
 export function normaliseReference(text: string): string {
   return formatReference(parseReference(text));
 }
+
+/** A normalised name without its tag or digest; a name that is no reference is cut in the same places. */
+export function repositoryOf(name: string): string {
+  const digest = name.indexOf('@');
+  const text = digest < 0 ? name : name.slice(0, digest);
+  const tag = text.indexOf(':', text.lastIndexOf('/') + 1);
+  return tag < 0 ? text : text.slice(0, tag);
+}

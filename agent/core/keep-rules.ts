@@ -1,6 +1,7 @@
 /** Which images `prune.keep` holds. Pure. */
 
 import type { KeepRule } from './configuration.ts';
+import { repositoryOf } from './image-reference.ts';
 import { matchesGlob } from './reference-glob.ts';
 
 interface Compiled {
@@ -38,11 +39,6 @@ export function matchesKeepRule(
   return wanted.some(({ key, value }) => Object.hasOwn(labels, key) && (value === undefined || labels[key] === value));
 }
 
-/** Whether the labels of images have to be read to know what the rules hold. */
-export function needsLabels(rules: readonly KeepRule[]): boolean {
-  return compile(rules).labels.length > 0;
-}
-
 function compile(rules: readonly KeepRule[]): Compiled {
   const known = compiled.get(rules);
   if (known !== undefined) return known;
@@ -57,11 +53,4 @@ function compile(rules: readonly KeepRule[]): Compiled {
 
 function digestOf(name: string): string {
   return name.slice(name.indexOf('@') + 1);
-}
-
-function repositoryOf(name: string): string {
-  const digest = name.indexOf('@');
-  const text = digest < 0 ? name : name.slice(0, digest);
-  const tag = text.indexOf(':', text.lastIndexOf('/') + 1);
-  return tag < 0 ? text : text.slice(0, tag);
 }

@@ -1,7 +1,9 @@
 /** From the whole state of a node to its prune plan: pure, synchronous, every image gets exactly one decision. */
 
 import { bytesByStore, type ImagePart, PartCounts } from './image-parts.ts';
-import type { ImageFilesystem, RuntimeImage } from './node-images.ts';
+import { repositoryOf } from './image-reference.ts';
+import type { ImageDetails, ImageFilesystem, RuntimeImage } from './node-images.ts';
+import { type EvictionImage, orderForEviction } from './prune-order.ts';
 import type { KeepReason, PlannedImage, PrunePlan, RemoveReason } from './prune-plan.ts';
 import { findProtection, namesOf, type PruneProtection, toUsedImages } from './prune-protection.ts';
 import type { PruneGoal, PrunePolicy } from './prune-goals.ts';
@@ -13,6 +15,8 @@ export interface PruneWorld {
   readonly images: readonly RuntimeImage[];
   /** By image id; an image without an entry is taken to free nothing. */
   readonly parts: ReadonlyMap<string, readonly ImagePart[]>;
+  /** By image id; build times tell which image of a repository is the older one. */
+  readonly details: ReadonlyMap<string, ImageDetails>;
   /** Undefined: unknown, and then nothing goes for space. */
   readonly filesystem: ImageFilesystem | undefined;
   /** By image id. */
@@ -21,7 +25,7 @@ export interface PruneWorld {
   readonly policy: Pick<PrunePolicy, 'unusedForMs'>;
 }
 
-interface Candidate {
+interface Candidate extends EvictionImage {
   readonly image: RuntimeImage;
   readonly lastUse: LastUse;
 }
@@ -30,14 +34,17 @@ export function planPrune(world: PruneWorld, goals: readonly PruneGoal[]): Prune
   const { images, lastUses, policy, protection } = world;
   const used = toUsedImages(protection.containers);
   const kept: PlannedImage[] = [];
-  const candidates: Candidate[] = [];
+  const present: Candidate[] = [];
+  const unprotected: Candidate[] = [];
   for (const image of images) {
     const lastUse = lastUses.get(image.id);
     const reason = findProtection(image, used, lastUse, protection);
-    if (reason === undefined && lastUse !== undefined) candidates.push({ image, lastUse });
+    const candidate = lastUse === undefined ? undefined : toCandidate(image, lastUse, world.details);
+    if (candidate !== undefined) present.push(candidate);
+    if (reason === undefined && candidate !== undefined) unprotected.push(candidate);
     else kept.push(toKept(image, reason ?? 'unknown_use', lastUse));
   }
-  candidates.sort(byLastUse);
+  const candidates = orderForEviction(unprotected, present);
 
   const stages = goals.map((goal) => toStage(goal, world.filesystem));
   const { removed, left } = take(candidates, stages, world);
@@ -123,13 +130,11 @@ function sumUnique(candidates: readonly Candidate[], world: PruneWorld): number 
   return candidates.reduce((sum, { image }) => sum + counts.remove(world.parts.get(image.id) ?? []).bytes, 0);
 }
 
-/** Least recently used first; of two equals the one known longer, then by id, so that planning twice gives the same. */
-function byLastUse(a: Candidate, b: Candidate): number {
-  return (
-    b.lastUse.unusedForMs - a.lastUse.unusedForMs ||
-    b.lastUse.knownForMs - a.lastUse.knownForMs ||
-    (a.image.id < b.image.id ? -1 : 1)
-  );
+function toCandidate(image: RuntimeImage, lastUse: LastUse, details: PruneWorld['details']): Candidate {
+  const { unusedForMs, knownForMs } = lastUse;
+  const repositories = [...new Set(namesOf(image).map(repositoryOf))];
+  const builtAt = details.get(image.id)?.builtAt;
+  return { image, lastUse, id: image.id, repositories, builtAt, unusedForMs, knownForMs };
 }
 
 function toKept(image: RuntimeImage, reason: KeepReason, lastUse: LastUse | undefined): PlannedImage {

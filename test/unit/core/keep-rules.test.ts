@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { KeepRule } from '../../../agent/core/configuration.ts';
-import { matchesKeepRule, needsLabels } from '../../../agent/core/keep-rules.ts';
+import { matchesKeepRule } from '../../../agent/core/keep-rules.ts';
 import { matchesEverything } from '../../../agent/core/reference-glob.ts';
 
 const id = `sha256:${'1'.repeat(64)}`;
@@ -47,11 +47,6 @@ test('an image that nothing names is found by its id and its labels', () => {
 test('an image whose labels cannot be read is held by a rule on labels, and by no other', () => {
   expect(matchesKeepRule([label('nothing')], names, id, undefined)).toBe(true);
   expect(matchesKeepRule([glob('other.lan')], names, id, undefined)).toBe(false);
-});
-
-test('labels are needed only by rules on labels', () => {
-  expect(needsLabels([glob('*'), digest(id)])).toBe(false);
-  expect(needsLabels([glob('*'), label('tier')])).toBe(true);
 });
 
 test.each([

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ImagePart, PartCounts } from '../../../agent/core/image-parts.ts';
+import { orderForEviction } from '../../../agent/core/prune-order.ts';
 import type { PrunePlan } from '../../../agent/core/prune-plan.ts';
 import type { RuntimeImage } from '../../../agent/core/node-images.ts';
 import { type PruneWorld, planPrune } from '../../../agent/core/prune-planner.ts';
@@ -87,6 +88,7 @@ function toWorld(samples: readonly Sample[], availBytes: number, filesFree: numb
     now: 0,
     images: samples.map(({ image }) => image),
     parts: new Map(samples.map(({ image, parts }) => [image.id, parts])),
+    details: new Map(),
     filesystem: { mountpoint: '/', sizeBytes: 1_000, availBytes, files: 100, filesFree },
     lastUses: new Map(
       samples.flatMap(({ image, lastUse: use }) => (use === undefined ? [] : [[image.id, use] as const])),
@@ -200,14 +202,16 @@ describe('in any world', () => {
     });
   });
 
-  test('what is removed first was used longest ago, within one reason', () => {
+  test('within one reason they go in the order of eviction', () => {
     holds((world, plan) => {
-      const unused = (id: string) => world.lastUses.get(id)?.unusedForMs ?? 0;
+      const toEviction = (id: string) => {
+        const { unusedForMs = 0, knownForMs = 0 } = world.lastUses.get(id) ?? {};
+        return { id, repositories: [`reg.example/a${id.slice(7)}`], builtAt: undefined, unusedForMs, knownForMs };
+      };
       const byReason = Map.groupBy(removals(plan), ({ decision }) => decision.reason);
       for (const group of byReason.values()) {
-        group
-          .slice(1)
-          .forEach(({ imageId }, at) => expect(unused(imageId)).toBeLessThanOrEqual(unused(group[at]?.imageId ?? '')));
+        const images = group.map(({ imageId }) => toEviction(imageId));
+        expect(orderForEviction(images.toReversed(), images)).toEqual(images);
       }
     });
   });
