@@ -119,14 +119,39 @@ describe('removing an image from containerd', () => {
     expect(world.left()).toEqual([]);
   });
 
-  it('looks longer where the snapshotter takes no labels', async () => {
+  it('waits a little for a container whose client has found the image already', async () => {
+    server.onCall = (call) => {
+      if (call === 'Images.Delete') setTimeout(() => addContainer(server, 'prepared'), 20);
+    };
+    expect(await world.remove()).toEqual({ kind: 'in_use' });
+    expect(world.lost()).toEqual([]);
+  });
+
+  it('waits longer where the snapshotter takes no labels', async () => {
+    server.onCall = (call) => {
+      if (call === 'Images.Delete') setTimeout(() => addContainer(server, 'prepared'), 150);
+      if (call === 'Snapshots.Update') throw new Failure('runtime', 'not supported');
+    };
+    expect(await world.remove()).toEqual({ kind: 'in_use' });
+    expect(world.lost()).toEqual([]);
+    start();
+    const startedAt = Date.now();
     server.onCall = (call) => {
       if (call === 'Snapshots.Update') throw new Failure('runtime', 'not supported');
     };
-    const startedAt = Date.now();
     expect((await world.remove()).kind).toBe('removed');
     expect(Date.now() - startedAt).toBe(200);
     expect(world.left()).toEqual([]);
+  });
+
+  it('takes no name that stands for another image by now, also where containerd compares nothing itself', async () => {
+    server.comparesTargets = false;
+    const moved = { labels: {}, target: { ...target, digest: digestOf('7') } };
+    server.onCall = (call) => {
+      if (call === 'Snapshots.Update') server.records.set(tag, moved);
+    };
+    expect((await world.remove()).kind).toBe('removed');
+    expect([...server.records]).toEqual([[tag, moved]]);
   });
 
   it('and letting go of pulls leave each other alone', async () => {

@@ -83,6 +83,27 @@ describe('a removal from containerd, disturbed at every one of its calls', () =>
     },
   );
 
+  it.each([false, true])('is undone while the collector runs: all names or none (in use: %s)', async (used) => {
+    for (let at = 0; at < 40; at += 1) {
+      start();
+      server.onCall = (call) => {
+        if (call === 'Leases.Delete') server.calls.push('killed');
+        if (server.calls.includes('killed')) throw killed;
+      };
+      await expect(world.remove()).rejects.toBe(killed);
+      for (const id of world.ourLeases()) if (id.includes('hold')) server.leases.delete(id);
+      if (used) addContainer(server, 'stored');
+      server.calls.length = 0;
+      server.onCall = (_call, index) => {
+        if (index === at) server.collect();
+      };
+      await world.undo();
+      if (used || server.records.size > 0) expect(world.lost(), `collected at call ${at}`).toEqual([]);
+      else expect(world.left(), `collected at call ${at}`).toEqual([]);
+      if (at >= server.calls.length) return;
+    }
+  });
+
   it('aborted at any call takes all or nothing', async () => {
     const outcomes = new Set<string>();
     const reason = new Error('the agent stops');
