@@ -28,6 +28,8 @@ export interface RaceNode {
   namesOf(image: RaceImage): Promise<string[]>;
   /** What is missing of what the image consists of. */
   missingOf(image: RaceImage): Promise<string[]>;
+  /** Waits until the CRI has learned of all the image's names. @throws Error after 30 s */
+  untilKnown(image: RaceImage): Promise<void>;
   /** Leases of ours, and a tie that was left on the image's layers. */
   tracesOf(image: RaceImage): Promise<string[]>;
   remove(): Promise<void>;
@@ -120,6 +122,8 @@ export async function startRaceNode(bin?: string): Promise<RaceNode> {
       await settle(result.map(({ id }) => id));
       return result;
     },
+
+    untilKnown: ({ id }) => settle([id]),
 
     async namesOf(image) {
       const all = [...image.names, image.id];

@@ -105,6 +105,7 @@ async function tryOnce(
 
   const names = await node.namesOf(image);
   const missing = await node.missingOf(image);
+  if (removal.kind === 'in_use') await node.untilKnown(image);
   const wrong = judge({ removal, container, before, names, missing });
   for (const trace of await node.tracesOf(image)) wrong.push(`left behind: ${trace}`);
   const outcome = `${toOutcome(removal, container, calls)} (${plan.by})`;

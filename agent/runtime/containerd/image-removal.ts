@@ -51,12 +51,9 @@ export function createImageRemoval(
     return await describeImage(client, imageId, named, await snapshotterOf(signal), signal);
   }
 
-  /** Looks until `untilMs` (on the clock of `performance.now`). */
-  async function comesToUse(image: RemovalJournal, untilMs: number): Promise<boolean> {
-    if (await isImageUsed(client, image, never)) return true;
-    const leftMs = untilMs - performance.now();
-    if (leftMs <= 0) return false;
-    await sleep(leftMs, never);
+  /** By then: `atMs` on the clock of `performance.now`. */
+  async function isUsedBy(atMs: number, image: RemovalJournal): Promise<boolean> {
+    await sleep(Math.max(0, atMs - performance.now()), never);
     return await isImageUsed(client, image, never);
   }
 
@@ -86,7 +83,9 @@ export function createImageRemoval(
     signal.throwIfAborted();
     if (await leases.open(journal, never)) return journal;
     // An earlier removal of the image was cut off: it is undone first, for it may have taken names already.
-    for (const earlier of await leases.list(signal)) if (earlier.imageId === imageId) await restore(earlier);
+    const earlier = (await leases.list(signal)).find((candidate) => candidate.imageId === imageId);
+    if (earlier !== undefined) await restore(earlier);
+    else await leases.close(journal, never);
     return await open(imageId, signal);
   }
 
@@ -106,14 +105,14 @@ export function createImageRemoval(
   async function carryThrough(journal: RemovalJournal, tied: boolean): Promise<Removal> {
     const snapshotter = await snapshotterOf(never);
     await deleteRecords(journal);
-    const startedAt = performance.now();
+    const deletedAt = performance.now();
     const [used, parts] = await Promise.all([
-      comesToUse(journal, startedAt + (tied ? courtesyMs : patienceMs)),
+      isUsedBy(deletedAt + (tied ? courtesyMs : patienceMs), journal),
       readParts(client, journal, snapshotter, never),
     ]);
     if (used) return await putBack(journal, parts, snapshotter);
     await leases.letGo(journal, true, never);
-    if ((await hasDocuments(journal)) && (await isStillNeeded(journal, startedAt + patienceMs))) {
+    if ((await hasDocuments(journal)) && (await isStillNeeded(journal, deletedAt + patienceMs))) {
       return await putBack(journal, parts, snapshotter);
     }
     const [freed] = await Promise.all([selectGone(client, parts, snapshotter, never), leases.close(journal, never)]);
@@ -127,12 +126,12 @@ export function createImageRemoval(
   }
 
   /** The collector has left the documents: for a container that came in time, for a new pull, or for a lease or an image that shares layers. */
-  async function isStillNeeded(journal: RemovalJournal, untilMs: number): Promise<boolean> {
+  async function isStillNeeded(journal: RemovalJournal, byMs: number): Promise<boolean> {
     const named = await mapBounded(journal.records, parallelCalls, ({ name }) => findRecord(client, name, never));
     if (named.some((record) => record !== undefined && journal.documents.includes(record.target.digest))) return true;
     const held = await mapBounded(journal.tops, parallelCalls, (top) => isSnapshotPresent(client, top, never));
     if (!held.includes(true)) return false;
-    if (await comesToUse(journal, untilMs)) return true;
+    if (await isUsedBy(byMs, journal)) return true;
     await leases.untie(journal, never);
     await leases.collect(never);
     return false;

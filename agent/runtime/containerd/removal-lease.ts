@@ -9,6 +9,7 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
+import { isRuntimeUnavailable } from '../../core/failure.ts';
 import { mapBounded } from '../bounded.ts';
 import { removeDeadlineMs } from '../cri/cri-calls.ts';
 import type { GrpcClient } from '../grpc/client.ts';
@@ -78,9 +79,9 @@ export function createRemovalLeases(client: GrpcClient, now: () => number = Date
         await client.unary(snapshots.update, { snapshotter, info, update_mask }, signal);
         return true;
       } catch (error) {
-        const code = grpcCodeOf(error);
-        if (code === grpcCode.notFound || code === grpcCode.unimplemented) return false;
-        throw error;
+        signal.throwIfAborted();
+        if (isRuntimeUnavailable(error)) throw error;
+        return false;
       }
     });
     return done.length > 0 && !done.includes(false);
