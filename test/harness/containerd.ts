@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { makeFolder } from './folder.ts';
 import { type BuiltImage, toArchive } from './images.ts';
 import { runTool, startDaemon } from './process.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 
 export interface ContainerdOptions {
   /** Folder with containerd, its shims, ctr and runc; default: what is on the path. */
@@ -16,6 +17,8 @@ export interface ContainerdOptions {
   /** `host:port` → path of a CA certificate. */
   readonly caFiles?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Gives the root a filesystem of its own. */
+  readonly disk?: SmallDisk;
 }
 
 export interface ContainerdRunOptions {
@@ -82,6 +85,7 @@ async function startIn(
   const ctr = (...args: string[]): Promise<string> =>
     runTool(program('ctr'), ['--address', socket, '--namespace', 'k8s.io', ...args], { env });
 
+  if (options.disk !== undefined) await mountSmallDisk(root, options.disk);
   await writeFile(configPath, toConfig(folder.path, root, socket, options));
   await writeRegistryHosts(join(folder.path, 'certs.d'), options);
   const daemon = await startDaemon({

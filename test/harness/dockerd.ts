@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { type Folder, makeFolder } from './folder.ts';
 import { type BuiltImage, toArchive } from './images.ts';
 import { runTool, startDaemon, untilGone } from './process.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 
 export interface DockerdOptions {
   /** Folder with dockerd, docker, containerd, its shims and runc; default: what is on the path. */
@@ -14,6 +15,8 @@ export interface DockerdOptions {
   /** More flags of dockerd, such as `--live-restore`. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Gives the root a filesystem of its own. */
+  readonly disk?: SmallDisk;
 }
 
 export interface DockerdRunOptions {
@@ -74,6 +77,7 @@ async function startIn(folder: Folder, options: DockerdOptions): Promise<Dockerd
     DOCKER_CONFIG: join(folder.path, 'client'),
     DOCKER_CONTEXT: '',
   };
+  if (options.disk !== undefined) await mountSmallDisk(root, options.disk);
   await mkdir(env.DOCKER_CONFIG);
   await writeFile(join(folder.path, 'daemon.json'), '{}');
   const docker = async (...args: string[]): Promise<string> => (await runTool(program('docker'), args, { env })).trim();
