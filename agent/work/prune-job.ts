@@ -7,12 +7,12 @@ import type { PruneTrigger } from '../core/prune-round.ts';
 import { isAgeRunDue } from '../core/prune-schedule.ts';
 import { sleep } from '../core/sleep.ts';
 import type { PruneSubject } from './prune-view.ts';
-import type { Pruner } from './pruner.ts';
+import type { Pruner, PruneResult } from './pruner.ts';
 import type { UsageTracker } from './usage-tracker.ts';
 
 export interface PruneJobParts {
   readonly pruner: Pick<Pruner, 'run' | 'plan' | 'isRunning'>;
-  readonly usage: UsageTracker;
+  readonly usage: Pick<UsageTracker, 'problem' | 'ageRunAt' | 'trackedSince' | 'saveIfDue' | 'ageRan'>;
   readonly nodeName: string;
   readonly subject: () => PruneSubject | undefined;
   readonly readFilesystem: (info: PruneSubject['connected']['info']) => Promise<ImageFilesystem | undefined>;
@@ -36,7 +36,9 @@ export class PruneJob {
   #plannedAt = Number.NEGATIVE_INFINITY;
   #needBytes = 0;
   #retryMs = firstRetryMs;
+  /** On the monotonic clock, as every wait here. */
   #holdUntil = Number.NEGATIVE_INFINITY;
+  #ageHoldUntil = Number.NEGATIVE_INFINITY;
   #heldBecause: 'space' | 'critical' | undefined;
   /** Room was asked for, and no run has tried since. */
   #roomIsPending = false;
@@ -61,12 +63,13 @@ export class PruneJob {
   }
 
   get #isHeld(): boolean {
-    return Date.now() < this.#holdUntil;
+    return performance.now() < this.#holdUntil;
   }
 
   /** Other settings may let go what these keep. */
   settingsChanged(): void {
     this.#holdUntil = Number.NEGATIVE_INFINITY;
+    this.#ageHoldUntil = Number.NEGATIVE_INFINITY;
     this.#retryMs = firstRetryMs;
     this.#wake.abort();
   }
@@ -97,25 +100,25 @@ export class PruneJob {
     const canRun = subject !== undefined && !pruner.isRunning && subject.settings.enabled;
     const due = canRun ? await this.#findDue(subject, roomOnly) : undefined;
     if (subject === undefined || due === undefined) {
-      this.#roomIsPending = false;
+      // What runs now was not asked for this room: it is tried after that.
+      if (!pruner.isRunning) this.#roomIsPending = false;
       if (subject !== undefined && !pruner.isRunning && !roomOnly) await this.#planAgain(signal);
       return;
     }
     this.#plannedAt = performance.now();
     try {
-      const { shortfallBytes } = await pruner.run(
-        { ...due, dryRun: subject.settings.dryRun, onEvent: () => undefined },
-        signal,
-      );
+      const result = await pruner.run({ ...due, dryRun: subject.settings.dryRun, onEvent: () => undefined }, signal);
       if (due.request.age) await usage.ageRan(Date.now());
-      this.#settle(due.trigger, due.request, shortfallBytes, subject.settings.dryRun);
+      this.#settle(due.trigger, due.request, result, subject.settings.dryRun);
     } catch (error) {
       if (signal.aborted) return;
       const { code, message } = Failure.from(error);
       log.error({ code, error: message }, 'prune failed');
       this.#hold(due.trigger === 'critical');
+      if (due.request.age) this.#ageHoldUntil = performance.now() + lastRetryMs;
     }
-    this.#roomIsPending = false;
+    // More may have been asked for since.
+    if (this.#needBytes <= due.request.needBytes) this.#roomIsPending = false;
     this.#parts.onDone();
   }
 
@@ -138,7 +141,8 @@ export class PruneJob {
     const { usage, nodeName } = this.#parts;
     const filesystem = await this.#parts.readFilesystem(connected.info);
     const since = usage.ageRunAt ?? usage.trackedSince;
-    const age = !roomOnly && usage.problem === undefined && isAgeRunDue(settings, nodeName, since, Date.now());
+    const mayAge = !roomOnly && usage.problem === undefined && performance.now() >= this.#ageHoldUntil;
+    const age = mayAge && isAgeRunDue(settings, nodeName, since, Date.now());
     const isFirst = this.#firstCheck;
     this.#firstCheck = false;
     const isAbove = (level: 'high' | 'critical'): boolean =>
@@ -161,14 +165,21 @@ export class PruneJob {
     return { trigger, request, paced: trigger !== 'critical' && needBytes === 0 };
   }
 
-  #settle(trigger: PruneTrigger, { space, needBytes }: PruneRequest, shortfallBytes: number, dryRun: boolean): void {
+  #settle(
+    trigger: PruneTrigger,
+    { space, needBytes }: PruneRequest,
+    { outcome, shortfallBytes }: PruneResult,
+    dryRun: boolean,
+  ): void {
     if (space === 'none' && needBytes === 0) return;
-    if (shortfallBytes > 0 || dryRun) this.#hold(trigger === 'critical');
+    // Above a watermark, nothing went, and no byte is missing: it fell short of inodes.
+    const lacksInodes = needBytes === 0 && outcome === 'noop';
+    if (shortfallBytes > 0 || lacksInodes || dryRun) this.#hold(trigger === 'critical');
     else this.#retryMs = firstRetryMs;
   }
 
   #hold(critical: boolean): void {
-    this.#holdUntil = Date.now() + this.#retryMs;
+    this.#holdUntil = performance.now() + this.#retryMs;
     this.#heldBecause = critical ? 'critical' : 'space';
     this.#retryMs = Math.min(lastRetryMs, this.#retryMs * 2);
   }
