@@ -35,13 +35,15 @@ export async function pruneLeftovers(parts: LeftoverPrunerParts, signal: AbortSi
       onEvent({ kind: 'leftover', leftover: kind, name, bytes, outcome });
     if (dryRun) {
       tell('would_remove');
+      log.info({ kind, name, bytes, unusedForMs }, 'leftover would be removed (dry run)');
       continue;
     }
     try {
       const removed = (await runtime.removeLeftover(leftover, signal)) === 'removed';
       tell(removed ? 'removed' : 'skipped');
-      if (!removed) continue;
+      // Gone already, or used again: it is no leftover either way.
       left.delete(leftover);
+      if (!removed) continue;
       recorder.leftoverRemoved(kind, bytes ?? 0);
       log.info({ kind, name, bytes, unusedForMs }, 'leftover removed');
     } catch (error) {

@@ -133,6 +133,7 @@ describe('the plan for a goal', () => {
         now: 0,
         images,
         parts: new Map(images.map(({ id }) => [id, [{ key: id, store: 'layer', bytes: 100, inodes: 4 }]])),
+        details: new Map(),
         filesystem,
         lastUses: new Map(images.map(({ id }, at) => [id, used((100 - 11 * at) * hour)])),
         protection: {
