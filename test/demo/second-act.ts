@@ -61,7 +61,11 @@ export async function playSecondAct({ node, registry, agent, stateDir, setPrune 
   console.log('ml/pytorch:2.6-cuda13     a container ran just now, and was removed');
   console.log('ml/pytorch:2.7, 2.8       no container yet\nops/debug:1               no container, but a keep rule');
   const watermarks = await fillDisk(node);
-  if (watermarks !== '') await setPrune(toPruneSection(true, watermarks));
+  if (watermarks !== '') {
+    await setPrune(toPruneSection(true, watermarks));
+    console.log('and the watermarks are moved to just below what is free now');
+    await sleep(1_500, undefined, { signal: stop.signal });
+  }
 
   say('stevedore plan: what is there, what would go, and why the rest stays');
   await stevedore('plan', '--state-dir', stateDir);
@@ -100,8 +104,8 @@ async function fillDisk(node: DemoNode): Promise<string> {
     console.log(`and logs of ${toReadableSize(bytes)} fill the disk to ${toPercent(fullRatio)}`);
     return '';
   }
-  const free = (bytes: number): number => Math.round(availBytes + bytes);
-  return `  watermarks: { low: "${free(90 * megabyte)}", high: "${free(20 * megabyte)}", critical: 1Mi }\n`;
+  const free = (bytes: number): string => `${Math.round((availBytes + bytes) / 1024)}Ki`;
+  return `  watermarks: { low: ${free(90 * megabyte)}, high: ${free(20 * megabyte)}, critical: 1Mi }\n`;
 }
 
 function toRemovedLine({ names, reason, reclaimedBytes, seconds }: LogEntry): string {
