@@ -62,7 +62,7 @@ function toDoneText(done: Done): string {
 /** They answer different questions, so each says what it counts. */
 function toFigures({ reclaimedBytes, filesystemFreedBytes, nominalBytes }: Reclaimed): string[] {
   return [
-    figure('reclaimed', reclaimedBytes, 'proven freed by these removals'),
+    figure('reclaimed', reclaimedBytes, 'freed on disk by these removals'),
     figure('filesystem gain', filesystemFreedBytes, 'more free than before, other writers included'),
     figure('nominal size', nominalBytes, 'as the runtime lists the images, shared layers each time'),
   ];

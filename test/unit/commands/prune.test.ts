@@ -121,7 +121,7 @@ describe('stevedore prune', () => {
       'removed build_cache x1, 1.0 GiB',
       'skipped network old',
       'partly done: 2 removed, 1 skipped, 1 failed',
-      '  reclaimed         4.0 GiB  (proven freed by these removals)',
+      '  reclaimed         4.0 GiB  (freed on disk by these removals)',
       '  filesystem gain   5.0 GiB  (more free than before, other writers included)',
       '  nominal size      7.0 GiB  (as the runtime lists the images, shared layers each time)',
       'target not met: 3.0 GiB missing',
