@@ -39,6 +39,11 @@ export function matchesKeepRule(
   return wanted.some(({ key, value }) => Object.hasOwn(labels, key) && (value === undefined || labels[key] === value));
 }
 
+/** Whether the labels of images have to be read to know what the rules hold. */
+export function needsLabels(rules: readonly KeepRule[]): boolean {
+  return compile(rules).labels.length > 0;
+}
+
 function compile(rules: readonly KeepRule[]): Compiled {
   const known = compiled.get(rules);
   if (known !== undefined) return known;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { KeepRule } from '../../../agent/core/configuration.ts';
-import { matchesKeepRule } from '../../../agent/core/keep-rules.ts';
+import { matchesKeepRule, needsLabels } from '../../../agent/core/keep-rules.ts';
 import { matchesEverything } from '../../../agent/core/reference-glob.ts';
 
 const id = `sha256:${'1'.repeat(64)}`;
@@ -62,3 +62,8 @@ test.each([
   ['**/library/*', false],
   ['**:latest', false],
 ])('%s matches everything: %s', (text, everything) => expect(matchesEverything(text)).toBe(everything));
+
+test('labels are needed only by rules on labels', () => {
+  expect(needsLabels([glob('*'), digest(id)])).toBe(false);
+  expect(needsLabels([glob('*'), label('tier')])).toBe(true);
+});
