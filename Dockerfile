@@ -33,7 +33,7 @@ ARG RUN_BASE
 ARG VERSION=0.0.0-dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Stevedore" \
-      org.opencontainers.image.description="A Kubernetes node agent that prefetches container images." \
+      org.opencontainers.image.description="A Kubernetes node agent that prefetches container images and removes unused ones." \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \

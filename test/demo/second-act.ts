@@ -47,8 +47,11 @@ export async function pushOlderSamples(registry: TestRegistry, bases: readonly B
 export async function playSecondAct({ node, registry, agent, stateDir, setPrune }: SecondAct): Promise<void> {
   const { host } = registry;
   say('Time goes by: the kubelet pulls other images, and containers come and go');
-  for (const name of ['batch/etl:5', 'batch/report:3', 'ops/debug:1']) await node.pull(`${host}/${name}`);
-  for (const version of ['2.6', '2.7', '2.8']) await node.pull(`${host}/ml/pytorch:${version}-cuda13`);
+  const older = ['2.6', '2.7', '2.8'].map((version) => `ml/pytorch:${version}-cuda13`);
+  for (const name of ['batch/etl:5', 'batch/report:3', 'ops/debug:1', ...older]) {
+    stop.signal.throwIfAborted();
+    await node.pull(`${host}/${name}`);
+  }
   await node.run(`${host}/batch/etl:5`, 'etl');
   console.log('batch/etl:5               a container runs');
   await node.run(`${host}/batch/report:3`, 'report');
