@@ -18,7 +18,7 @@ export class PruneTally {
   #nominalBytes = 0;
   #shortfallBytes = 0;
   #broken = false;
-  /** What the first plan removes and a later one kept: told once. */
+  /** Of what the first plan removes, what has become of it is told once. */
   readonly #told = new Set<string>();
   #skipped = 0;
 
@@ -42,7 +42,10 @@ export class PruneTally {
       this.#tellPlan(plan);
       return;
     }
-    const wanted = new Set(this.#first.images.filter(isRemoval).map(({ imageId }) => imageId));
+    const removals = this.#first.images.filter(isRemoval);
+    const wanted = new Set(removals.map(({ imageId }) => imageId));
+    const here = new Set(plan.images.map(({ imageId }) => imageId));
+    for (const image of removals) if (!here.has(image.imageId)) this.#skip(image, 'absent');
     for (const image of plan.images) {
       if (!wanted.has(image.imageId) || image.decision.kind === 'remove') continue;
       // Kept because the target is met is no change of mind.
@@ -57,6 +60,7 @@ export class PruneTally {
       case 'removed': {
         const { reclaimedBytes, seconds } = outcome;
         this.#removed += 1;
+        this.#told.add(imageId);
         this.#reclaimedBytes += reclaimedBytes;
         this.#nominalBytes += image.sizeBytes;
         this.#run.onEvent({ kind: 'removed', imageId, names, reason, reclaimedBytes, seconds });

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { PinBudget } from '../../../agent/core/configuration.ts';
 import { toDesired } from '../../../agent/core/desired-images.ts';
 import { Failure } from '../../../agent/core/failure.ts';
@@ -52,6 +52,16 @@ describe('a desired image', () => {
     const calls = [asked('setPinned').length, asked('listImageParts').length];
     for (let n = 0; n < 5; n += 1) await look([a, b]);
     expect([asked('setPinned').length, asked('listImageParts').length]).toEqual(calls);
+  });
+
+  test('of which the runtime cannot say what it takes counts with its nominal size, and that is not asked at every look', async () => {
+    const listed = vi.spyOn(runtime, 'listImageParts').mockResolvedValue(new Map());
+    await look([a]);
+    expect(await pinned()).toEqual([a]);
+    await look([a]);
+    const calls = listed.mock.calls.length;
+    for (let n = 0; n < 5; n += 1) await look([a]);
+    expect(listed).toHaveBeenCalledTimes(calls);
   });
 
   test('gets its pin back when that is lost, as after a pull by the kubelet', async () => {
