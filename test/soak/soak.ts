@@ -38,7 +38,7 @@ const seed = Number(values.seed);
 const count = (written: string | undefined, usual: number, quick: number): number =>
   Number(written ?? (values.quick ? quick : usual));
 const counts = {
-  diskMib: count(values['disk-mib'], 1024, 300),
+  diskMib: count(values['disk-mib'], 1024, 180),
   rounds: count(values.rounds, 20, 2),
   kills: count(values.kills, 50, 3),
   tries: count(values.tries, 3_000, 30),
