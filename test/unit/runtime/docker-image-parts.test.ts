@@ -233,6 +233,7 @@ describe('the bytes of a layer', () => {
       },
       { id: toDigest('4'), layers: '567', bytes: 9, history: [] },
       { id: toDigest('5'), layers: '12', bytes: 3, history: undefined },
+      { id: toDigest('7'), layers: '129', bytes: 3, history: undefined },
       {
         id: toDigest('6'),
         layers: '8',
