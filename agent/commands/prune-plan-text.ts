@@ -109,7 +109,8 @@ function toLeftoverLine({ kind, count, bytes, unknownSizes }: PlanLeftovers): st
 }
 
 function toSummary({ images, totals }: PlanPrune): string {
-  const { remove, keep, freesBytes, reclaimableBytes, targetBytes, targetInodes, shortfallBytes } = totals;
+  const { remove, keep, freesBytes, reclaimableBytes, targetBytes, targetInodes, shortfallBytes, shortfallInodes } =
+    totals;
   const target = targetBytes > 0 ? ` of ${toReadableSize(targetBytes)} wanted` : '';
   const lines = [
     `${images.length} ${images.length === 1 ? 'image' : 'images'} on this node: ${remove} to remove (frees ${toReadableSize(freesBytes)}${target}), ${keep} to keep`,
@@ -117,5 +118,6 @@ function toSummary({ images, totals }: PlanPrune): string {
   ];
   if (targetInodes > 0) lines.push(`${targetInodes} inodes have to come back, too`);
   if (shortfallBytes > 0) lines.push(`the target is missed by ${toReadableSize(shortfallBytes)}: nothing more may go`);
+  if (shortfallInodes > 0) lines.push(`the target is missed by ${shortfallInodes} inodes: nothing more may go`);
   return lines.join('\n');
 }

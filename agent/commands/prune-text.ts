@@ -47,7 +47,7 @@ function toLeftoverText({ leftover, name, bytes, outcome }: Leftover): string {
 }
 
 function toDoneText(done: Done): string {
-  const { outcome, dryRun, removed, skipped, failed, shortfallBytes } = done;
+  const { outcome, dryRun, removed, skipped, failed, shortfallBytes, shortfallInodes } = done;
   const lines = dryRun
     ? // Nothing to do would be wrong where something would be removed.
       [`${outcomeWords[outcome === 'error' ? 'error' : 'success']}: dry run, nothing removed`]
@@ -56,6 +56,7 @@ function toDoneText(done: Done): string {
         ...(outcome === 'noop' ? [] : toFigures(done)),
       ];
   if (shortfallBytes > 0) lines.push(`target not met: ${toReadableSize(shortfallBytes)} missing`);
+  if (shortfallInodes > 0) lines.push(`target not met: ${shortfallInodes} inodes missing`);
   return lines.join('\n');
 }
 

@@ -65,6 +65,7 @@ export interface PlanPruneTotals {
   readonly targetInodes: number;
   /** What is missing of `targetBytes` when all that may go has gone. */
   readonly shortfallBytes: number;
+  readonly shortfallInodes: number;
 }
 
 /** Undefined without a plan. */
@@ -116,5 +117,6 @@ function toTotals({ images, ...plan }: PrunePlan): PlanPruneTotals {
     targetBytes: plan.targetBytes,
     targetInodes: plan.targetInodes,
     shortfallBytes: plan.shortfallBytes,
+    shortfallInodes: plan.shortfallInodes,
   };
 }

@@ -53,6 +53,7 @@ export interface PrunePlan {
   readonly targetInodes: number;
   /** What would be missing of the target when all that may go has gone. */
   readonly shortfallBytes: number;
+  readonly shortfallInodes: number;
   /** What would come back if everything went that no protection holds, whatever its age. */
   readonly reclaimableBytes: number;
   /** Bytes of all images, shared parts once, by where they are stored. */

@@ -47,20 +47,22 @@ export function planPrune(world: PruneWorld, goals: readonly PruneGoal[]): Prune
   const candidates = orderForEviction(unprotected, present);
 
   const stages = goals.map((goal) => toStage(goal, world.filesystem));
-  const { removed, left } = take(candidates, stages, world);
+  const { removed, left, freedInodes } = take(candidates, stages, world);
   for (const { image, lastUse } of left) {
     const couldGo = lastUse.unusedForMs >= policy.unusedForMs || stages.some(({ mayTake }) => mayTake(lastUse));
     kept.push(toKept(image, couldGo ? 'not_needed' : 'recently_used', lastUse));
   }
 
   const targetBytes = Math.max(0, ...stages.map(({ bytes }) => bytes).filter(Number.isFinite));
+  const targetInodes = Math.max(0, ...stages.map(({ inodes }) => inodes));
   const freedBytes = removed.at(-1)?.cumulativeBytes ?? 0;
   return {
     at: world.now,
     images: [...removed, ...kept],
     targetBytes,
-    targetInodes: Math.max(0, ...stages.map(({ inodes }) => inodes)),
+    targetInodes,
     shortfallBytes: Math.max(0, targetBytes - freedBytes),
+    shortfallInodes: Math.max(0, targetInodes - freedInodes),
     reclaimableBytes: sumUnique(candidates, world),
     diskBytes: bytesByStore(images.flatMap(({ id }) => world.parts.get(id) ?? [])),
   };
@@ -89,7 +91,7 @@ function take(
   candidates: readonly Candidate[],
   stages: readonly Stage[],
   world: PruneWorld,
-): { readonly removed: PlannedImage[]; readonly left: readonly Candidate[] } {
+): { readonly removed: PlannedImage[]; readonly left: readonly Candidate[]; readonly freedInodes: number } {
   const counts = new PartCounts(world.images.map(({ id }) => world.parts.get(id) ?? []));
   const averageFileBytes = toAverageFileBytes(world.filesystem);
   const removed: PlannedImage[] = [];
@@ -113,7 +115,7 @@ function take(
     }
     left = later;
   }
-  return { removed, left };
+  return { removed, left, freedInodes };
 }
 
 /** For runtimes that do not tell inodes: what a file takes on average here. */

@@ -84,6 +84,7 @@ export type PruneRoundEvent =
       readonly removed: number;
       readonly skipped: number;
       readonly failed: number;
-      /** Bytes that are still missing to the target; 0: it is met, or there was none. */
+      /** What is still missing to the target; 0: it is met, or there was none. */
       readonly shortfallBytes: number;
+      readonly shortfallInodes: number;
     } & Reclaimed);

@@ -56,7 +56,7 @@ export async function removePlanned(
     return { kind: 'removed', reclaimedBytes, seconds: (performance.now() - startedAt) / 1000 };
   } catch (error) {
     // Nobody knows how far it came: who finds the runtime again looks after it.
-    isCut = signal.aborted || isRuntimeUnavailable(error);
+    isCut = isRuntimeUnavailable(error);
     signal.throwIfAborted();
     const failure = Failure.from(error, 'runtime');
     recorder.removalFailed(toFailureReason(failure));

@@ -37,6 +37,8 @@ export class LedgerKeeper {
     try {
       return await store.load();
     } catch (error) {
+      // What cannot be read now must not be overwritten: it may be read again by the next start.
+      this.#store = undefined;
       this.#problem = Failure.from(error).message;
       this.#log.error({ error: this.#problem }, 'the usage ledger cannot be used: nothing is pruned by age');
       return undefined;
@@ -59,7 +61,11 @@ export class LedgerKeeper {
   }
 
   async #write(ledger: Ledger): Promise<void> {
-    if (this.#store === undefined) return;
+    if (this.#store === undefined) {
+      if (this.#problem !== undefined) this.#recorder.usageStateSaveFailed();
+      this.#savedAt = performance.now();
+      return;
+    }
     this.#dirty = false;
     this.#savedAt = performance.now();
     try {

@@ -11,6 +11,8 @@ export interface LeftoverPrunerParts {
   readonly settings: PruneSettings;
   readonly runtime: Runtime;
   readonly dryRun: boolean;
+  /** Pruning has been switched off meanwhile. */
+  readonly isOff: () => boolean;
   readonly onEvent: (event: PruneRoundEvent) => void;
   readonly usage: Pick<UsageTracker, 'unusedForMs' | 'retainLeftovers'>;
   readonly recorder: Pick<Recorder, 'leftovers' | 'leftoverRemoved'>;
@@ -19,7 +21,7 @@ export interface LeftoverPrunerParts {
 
 /** Looks at what else takes disk, reports it, and removes what the configuration lets go. */
 export async function pruneLeftovers(parts: LeftoverPrunerParts, signal: AbortSignal): Promise<void> {
-  const { settings, runtime, dryRun, onEvent, usage, recorder, log } = parts;
+  const { settings, runtime, dryRun, isOff, onEvent, usage, recorder, log } = parts;
   const found = await listLeftovers(settings, runtime, signal);
   usage.retainLeftovers(found);
   const left = new Set(found);
@@ -30,7 +32,7 @@ export async function pruneLeftovers(parts: LeftoverPrunerParts, signal: AbortSi
     const unusedForMs = usage.unusedForMs(leftover, Date.now());
     if (kind === 'namespace') continue;
     const rule = settings.leftovers[kind];
-    if (!rule.enabled || unusedForMs < rule.unusedForMs) continue;
+    if (!rule.enabled || unusedForMs < rule.unusedForMs || isOff()) continue;
     const tell = (outcome: (PruneRoundEvent & { kind: 'leftover' })['outcome']): void =>
       onEvent({ kind: 'leftover', leftover: kind, name, bytes, outcome });
     if (dryRun) {

@@ -79,7 +79,8 @@ export class Pins {
     const said = names.join(' ');
     if (said === this.#overBudget) return;
     this.#overBudget = said;
-    if (names.length === 0) return;
+    // A budget of nothing is how pins are switched off.
+    if (names.length === 0 || budgetBytes === 0) return;
     this.#log.warn(
       { images: names, budgetBytes },
       'prefetch.pinBudget is used up: the kubelet may collect these images',

@@ -168,13 +168,11 @@ export class PruneJob {
   #settle(
     trigger: PruneTrigger,
     { space, needBytes }: PruneRequest,
-    { outcome, shortfallBytes }: PruneResult,
+    { shortfallBytes, shortfallInodes }: PruneResult,
     dryRun: boolean,
   ): void {
     if (space === 'none' && needBytes === 0) return;
-    // Above a watermark, nothing went, and no byte is missing: it fell short of inodes.
-    const lacksInodes = needBytes === 0 && outcome === 'noop';
-    if (shortfallBytes > 0 || lacksInodes || dryRun) this.#hold(trigger === 'critical');
+    if (shortfallBytes > 0 || shortfallInodes > 0 || dryRun) this.#hold(trigger === 'critical');
     else this.#retryMs = firstRetryMs;
   }
 

@@ -17,6 +17,7 @@ export class PruneTally {
   #reclaimedBytes = 0;
   #nominalBytes = 0;
   #shortfallBytes = 0;
+  #shortfallInodes = 0;
   #broken = false;
   /** Of what the first plan removes, what has become of it is told once. */
   readonly #told = new Set<string>();
@@ -37,6 +38,7 @@ export class PruneTally {
 
   planned(plan: PrunePlan): void {
     this.#shortfallBytes = plan.shortfallBytes;
+    this.#shortfallInodes = plan.shortfallInodes;
     if (this.#first === undefined) {
       this.#first = plan;
       this.#tellPlan(plan);
@@ -90,7 +92,7 @@ export class PruneTally {
   }
 
   finish(filesystemFreedBytes: number): Done {
-    const { outcome, shortfallBytes } = this.result;
+    const { outcome, shortfallBytes, shortfallInodes } = this.result;
     return {
       kind: 'done',
       outcome,
@@ -99,6 +101,7 @@ export class PruneTally {
       skipped: this.#skipped,
       failed: this.#failed,
       shortfallBytes,
+      shortfallInodes,
       reclaimedBytes: this.#reclaimedBytes,
       filesystemFreedBytes,
       nominalBytes: this.#nominalBytes,
@@ -106,11 +109,16 @@ export class PruneTally {
   }
 
   get result(): PruneResult {
-    return { outcome: this.#outcome(), shortfallBytes: this.#shortfallBytes };
+    return {
+      outcome: this.#outcome(),
+      shortfallBytes: this.#shortfallBytes,
+      shortfallInodes: this.#shortfallInodes,
+    };
   }
 
   #outcome(): RoundOutcome {
-    const fellShort = this.#failed > 0 || this.#broken || (this.#shortfallBytes > 0 && !this.#run.dryRun);
+    const missesTarget = this.#shortfallBytes > 0 || this.#shortfallInodes > 0;
+    const fellShort = this.#failed > 0 || this.#broken || (missesTarget && !this.#run.dryRun);
     if (!fellShort) return this.#removed === 0 ? 'noop' : 'success';
     if (this.#removed > 0) return 'partial';
     return this.#failed > 0 || this.#broken ? 'error' : 'partial';

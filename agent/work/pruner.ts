@@ -35,6 +35,7 @@ export interface PruneRun {
 export interface PruneResult {
   readonly outcome: RoundOutcome;
   readonly shortfallBytes: number;
+  readonly shortfallInodes: number;
 }
 
 /** What the space tier could free, however much is asked. */
@@ -145,6 +146,7 @@ export class Pruner {
       view = await this.#look(asked, view, signal);
       // From here to the lock nothing waits: what is desired and being pulled is what the plan goes by.
       const subject = this.#require(readSubject());
+      if (isSwitchedOff(run, subject)) return;
       goals ??= toGoals(view.filesystem, subject.settings, run.request);
       const plan = this.#plan(view, subject, goals, failed);
       recorder.prunePlanned(plan);
@@ -177,7 +179,11 @@ export class Pruner {
   async #pruneLeftovers({ dryRun, onEvent }: PruneRun, signal: AbortSignal): Promise<void> {
     const { subject, usage, recorder, log } = this.#parts;
     const { settings, connected } = this.#require(subject());
-    await pruneLeftovers({ settings, runtime: connected.runtime, dryRun, onEvent, usage, recorder, log }, signal);
+    const isOff = (): boolean => isSwitchedOff({ dryRun }, this.#require(subject()));
+    await pruneLeftovers(
+      { settings, runtime: connected.runtime, dryRun, isOff, onEvent, usage, recorder, log },
+      signal,
+    );
   }
 
   async #planFor(request: PruneRequest, signal: AbortSignal): Promise<PrunePlan | undefined> {
@@ -206,6 +212,11 @@ export class Pruner {
     if (subject !== undefined) return subject;
     throw runtimeUnavailable();
   }
+}
+
+/** The switches take effect between two removals; a dry run only looks. */
+function isSwitchedOff({ dryRun }: Pick<PruneRun, 'dryRun'>, { settings }: PruneSubject): boolean {
+  return !dryRun && (!settings.enabled || settings.dryRun);
 }
 
 /** The disk fills faster than a gentle run empties it. */

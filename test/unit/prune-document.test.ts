@@ -41,6 +41,7 @@ describe('the prune plan in the plan document', () => {
       reclaimableBytes: 8 * gibi,
       targetBytes: 6 * gibi,
       targetInodes: 1000,
+      shortfallInodes: 0,
       shortfallBytes: 2 * gibi,
     });
   });

@@ -80,6 +80,7 @@ export function samplePrune(at: number): PlanPruneInput & { readonly plan: Prune
       ],
       targetBytes: 6 * gibi,
       targetInodes: 1000,
+      shortfallInodes: 0,
       shortfallBytes: 2 * gibi,
       reclaimableBytes: 8 * gibi,
       diskBytes: { content: gibi, snapshot: gibi, layer: 0 },

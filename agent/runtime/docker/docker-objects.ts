@@ -4,6 +4,7 @@ import type { ContainerInfo, ImageInfo } from 'dockerode';
 
 import { parseReference, storedName } from '../../core/image-reference.ts';
 import type { ContainerState, RuntimeCapabilities, RuntimeContainer, RuntimeImage, RuntimeInfo } from '../runtime.ts';
+import { isGuardName } from './removal-guard.ts';
 
 const capabilities: RuntimeCapabilities = {
   events: true,
@@ -40,7 +41,7 @@ export function toRuntimeImage(image: ImageInfo): RuntimeImage {
   const names = [...new Set([...toNames(image.RepoTags), ...toNames(image.RepoDigests)])];
   return {
     id: image.Id,
-    tags: names.filter((name) => !name.includes('@')),
+    tags: names.filter((name) => !name.includes('@') && !isGuardName(name)),
     digests: names.filter((name) => name.includes('@')),
     sizeBytes: image.Size,
     pinnedNames: [],

@@ -4,7 +4,8 @@ import type { CredentialLookup, Removal } from '../runtime.ts';
 import type { DockerClient } from './docker-client.ts';
 import { type InspectedImage, inspectImage } from './image-inspection.ts';
 import { addImageName, removeName } from './image-names.ts';
-import { isUsed, restoreImage, toGuardName } from './image-restoral.ts';
+import { isUsed, restoreImage } from './image-restoral.ts';
+import { toGuardName } from './removal-guard.ts';
 
 /**
  * dockerd looks an image up when it begins to make a container, and lists the container when it is made: 15 ms later on an idle machine.

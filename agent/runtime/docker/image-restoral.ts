@@ -8,18 +8,11 @@ import type { DockerClient } from './docker-client.ts';
 import { toStoredName } from './docker-objects.ts';
 import { inspectImage } from './image-inspection.ts';
 import { addFreeTags, removeName } from './image-names.ts';
+import { toGuardName } from './removal-guard.ts';
 import { pullImage } from './image-pull.ts';
 
 /** All layers are here, held by the image or the container: what is fetched is a manifest and a config. */
 const pullAgainTimeoutMs = 30_000;
-
-/**
- * A tag that keeps an image while its other names are gone, so that nobody makes a container from one of them. A valid reference that no
- * registry answers to.
- */
-export function toGuardName(imageId: string): string {
-  return `removal.stevedore.invalid/image:${imageId.slice(imageId.indexOf(':') + 1).slice(0, 32)}`;
-}
 
 export async function isUsed(client: DockerClient, imageId: string, signal: AbortSignal): Promise<boolean> {
   return (await readContainers(client, signal)).some(({ ImageID }) => ImageID === imageId);

@@ -5,7 +5,15 @@ import { runStevedore, samplePlan } from './command-line.ts';
 
 const noState = ['--state-dir', '/nonexistent/stevedore'];
 const sample = samplePrune(samplePlan.plan.at);
-const nothing = { ...sample.plan, images: [], targetBytes: 0, targetInodes: 0, shortfallBytes: 0, reclaimableBytes: 0 };
+const nothing = {
+  ...sample.plan,
+  images: [],
+  targetBytes: 0,
+  targetInodes: 0,
+  shortfallInodes: 0,
+  shortfallBytes: 0,
+  reclaimableBytes: 0,
+};
 
 /** What stands below the pull plan. */
 async function textOf(prune: PlanPruneInput, columns?: number): Promise<string> {

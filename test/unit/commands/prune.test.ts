@@ -29,6 +29,7 @@ function done(outcome: RoundOutcome, more: Partial<Extract<PruneRoundEvent, { ki
     skipped: 1,
     failed: 1,
     shortfallBytes: 0,
+    shortfallInodes: 0,
     reclaimedBytes: 4 * gibi,
     filesystemFreedBytes: 5 * gibi,
     nominalBytes: 7 * gibi,

@@ -29,6 +29,7 @@ const done: PruneRoundEvent = {
   skipped: 1,
   failed: 0,
   shortfallBytes: 5,
+  shortfallInodes: 0,
   reclaimedBytes: 10,
   filesystemFreedBytes: 11,
   nominalBytes: 12,

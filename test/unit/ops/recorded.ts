@@ -82,6 +82,7 @@ export const samplePlan: PrunePlan = {
   ],
   targetBytes: 200,
   targetInodes: 0,
+  shortfallInodes: 0,
   shortfallBytes: 40,
   reclaimableBytes: 190,
   diskBytes: { content: 1000, snapshot: 2000, layer: 0 },

@@ -48,7 +48,10 @@ async function prune(
     if (event.kind === 'leftover') told.push(`${event.outcome} ${event.leftover} ${event.name}`);
     onEvent?.(event);
   };
-  await pruneLeftovers({ settings, runtime, dryRun, onEvent: tell, usage, recorder, log: silentLogger }, signal);
+  await pruneLeftovers(
+    { settings, runtime, dryRun, isOff: () => false, onEvent: tell, usage, recorder, log: silentLogger },
+    signal,
+  );
   return told;
 }
 

@@ -26,7 +26,16 @@ function image(imageId: string, keep?: KeepReason): PlannedImage {
 
 function plan(images: readonly PlannedImage[], shortfallBytes = 0): PrunePlan {
   const diskBytes = { content: 0, snapshot: 0, layer: 0 };
-  return { at: 0, images, targetBytes: 20, targetInodes: 0, shortfallBytes, reclaimableBytes: 0, diskBytes };
+  return {
+    at: 0,
+    images,
+    targetBytes: 20,
+    targetInodes: 0,
+    shortfallInodes: 0,
+    shortfallBytes,
+    reclaimableBytes: 0,
+    diskBytes,
+  };
 }
 
 const removed = { kind: 'removed', reclaimedBytes: 6, seconds: 1 } as const;
@@ -84,7 +93,10 @@ describe('the outcome', () => {
 
   test('of a run that fell short of its target is partial, of a dry run it is not', () => {
     tally.planned(plan([], 9));
-    expect(tally.result).toEqual({ outcome: 'partial', shortfallBytes: 9 });
+    expect(tally.result).toEqual({ outcome: 'partial', shortfallBytes: 9, shortfallInodes: 0 });
+    begin();
+    tally.planned({ ...plan([]), shortfallInodes: 3 });
+    expect(tally.result).toMatchObject({ outcome: 'partial', shortfallInodes: 3 });
     begin(true);
     tally.planned(plan([image('a')], 9));
     expect(tally.result.outcome).toBe('noop');

@@ -386,3 +386,13 @@ describe('making room for a pull', () => {
     expect(await images()).toEqual([a, b]);
   });
 });
+
+test('switching prune off ends a run that is under way before its next removal', async () => {
+  await start();
+  for (const name of [a, b, c]) node.runtime.addImage(name, { layers: [1_000] });
+  configure({ schedule: samplePrune().schedule });
+  await pass(7 * hour + minute);
+  node.runtime.onRemovalStep(() => configure({ enabled: false }));
+  await runByHand();
+  expect(await images()).toHaveLength(2);
+});
