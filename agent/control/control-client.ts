@@ -56,7 +56,9 @@ function createControlClient(path: string): ControlledAgent {
     plan: async (signal) => {
       const limited = AbortSignal.any([signal, AbortSignal.timeout(answerLimitMs)]);
       return await guard(signal, async () => {
-        const response = await send(request({ socketPath: path, path: planPath, signal: limited }));
+        // Node's own agent would give up after 5 s of silence (Node 24).
+        const asking = request({ socketPath: path, path: planPath, signal: limited, timeout: silenceLimitMs });
+        const response = await send(asking);
         return JSON.parse(await text(response)) as PlanDocument;
       });
     },

@@ -53,6 +53,11 @@ describe('the control socket', () => {
     expect(await (await connected()).plan(signal)).toEqual(plan);
   });
 
+  it('waits for a plan that takes longer than the 5 s that Node gives a connection by itself', async () => {
+    await serve({ plan: () => new Promise((resolve) => setTimeout(() => resolve(plan), 5_300)) });
+    expect(await (await connected()).plan(signal)).toEqual(plan);
+  }, 20_000);
+
   it('is for its owner alone, also in a folder that others may enter', async () => {
     await chmod(folder, 0o755);
     await serve({});
