@@ -3,6 +3,7 @@
  * what was watched; and once the agent is back, images are whole or absent, with all names or none, and leases and pins are right.
  */
 
+import { watch } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,14 +38,14 @@ export interface KillReport {
   readonly cutPulls: number;
 }
 
-const settleMs = 60_000;
+const settleMs = 40_000;
 
 interface Scene {
   readonly node: SoakNode;
   readonly agent: AgentLives;
   readonly dice: Dice;
   readonly startedAt: number;
-  /** Nothing uses them, and nobody asks for them. Each has two tags. */
+  /** Nothing uses them, and nobody asks for them. Each has several tags. */
   readonly victims: readonly SoakImage[];
   /** Image sets ask for some of them. */
   readonly wanted: readonly SoakImage[];
@@ -71,10 +72,12 @@ export async function runKills({
   });
   try {
     const scene = await setScene(node, agent, makeDice(seed));
+    let openPulls = 0;
     for (; report.kills < kills; report.kills += 1) {
       const seen = await killOnce(scene);
       const found = [...seen.wrong, ...(await settle(scene))];
-      report.cutPulls += Number(seen.cutPull);
+      report.cutPulls += Number(seen.openPulls > openPulls);
+      openPulls = seen.openPulls;
       const cut = scene.victims.find(({ built }) => built.configDigest === seen.cutRemoval);
       if (cut !== undefined) {
         report.cutRemovals += 1;
@@ -119,7 +122,8 @@ interface Killed {
   readonly wrong: readonly string[];
   /** Image id. */
   readonly cutRemoval: string | undefined;
-  readonly cutPull: boolean;
+  /** Over all lives of the agent: pulls that began and did not end. */
+  readonly openPulls: number;
 }
 
 async function killOnce(scene: Scene): Promise<Killed> {
@@ -128,11 +132,12 @@ async function killOnce(scene: Scene): Promise<Killed> {
   for (const victim of victims) {
     if (look.namesOf(victim).length > 0) continue;
     await node.pull(victim.tag);
-    await node.tag(victim.tag, secondTag(victim));
+    for (const tag of moreTags(victim)) await node.tag(victim.tag, tag);
   }
   scene.desired = dice.some(wanted);
-  const [inStart, afterMs] = [dice.chance(0.15), dice.below(dice.chance(0.5) ? 150 : 1_000)];
-  if (inStart) await agent.kill();
+  const when = dice.pick(['start', 'run', 'removal', 'removal', 'removal'] as const);
+  const [afterMs, writes] = [dice.below(when === 'removal' ? 150 : 1_000), 1 + dice.below(4)];
+  if (when === 'start') await agent.kill();
   await node.files.setConfig(
     toSoakConfig(
       node,
@@ -141,23 +146,26 @@ async function killOnce(scene: Scene): Promise<Killed> {
     ),
   );
   await agent.start();
-  const planned = Promise.withResolvers<void>();
   const ended = new AbortController();
-  if (!inStart) {
+  if (when !== 'start') {
     await until('the agent is ready', () => isReady(agent), 30_000);
-    // The agent dies in the middle of it.
-    const pruning = pruneAll(node.files.stateDir, () => planned.resolve(), ended.signal);
-    const go = (): void => planned.resolve();
-    pruning.then(go, go);
-    await planned.promise;
+    const planned = Promise.withResolvers<void>();
+    const written = ledgerWrites(node.files.stateDir, writes, ended.signal);
+    // The agent dies in the middle of it, or the run is over before that.
+    const pruning = pruneAll(node.files.stateDir, () => planned.resolve(), ended.signal).catch(() => undefined);
+    await (when === 'run' ? Promise.race([planned.promise, pruning]) : Promise.race([written, pruning]));
   }
   await sleep(afterMs);
-  const metrics = await agent.readMetrics();
   await agent.kill();
   ended.abort();
-  const how = `${inStart ? 'in its start' : 'in a prune run'}, after ${afterMs} ms`;
+  const how = `${when}${when === 'removal' ? ` ${writes}` : ''}, after ${afterMs} ms`;
   const ledger = await judgeLedger(node.files.stateDir, scene.startedAt);
-  return { how, ...ledger, cutPull: (metrics?.get('stevedore_image_pulls_in_progress') ?? 0) > 0 };
+  return { how, ...ledger, openPulls: countOpenPulls(agent) };
+}
+
+function countOpenPulls({ messages }: AgentLives): number {
+  const count = (message: string): number => messages.get(message) ?? 0;
+  return count('pull started') - count('pull done') - count('pull failed') - count('pull aborted');
 }
 
 async function isReady({ url }: AgentLives): Promise<boolean> {
@@ -185,7 +193,7 @@ async function findWrong({ node, agent, victims, wanted, inUse, pinned, desired 
   for (const image of stays) if (!look.namesOf(image).includes(image.tag)) wrong.push(`${image.key} is gone`);
   for (const victim of victims) {
     const names = look.namesOf(victim);
-    const whole = [victim.tag, secondTag(victim)].every((name) => names.includes(name));
+    const whole = [victim.tag, ...moreTags(victim)].every((name) => names.includes(name));
     if (names.length > 0 && !whole) wrong.push(`${victim.key} has only ${names.join(' ')}`);
   }
   for (const lease of look.leases) wrong.push(`lease ${lease}`);
@@ -198,6 +206,24 @@ async function findWrong({ node, agent, victims, wanted, inUse, pinned, desired 
   return [...wrong, ...left.map((name) => `file ${name}`)];
 }
 
-function secondTag({ tag }: SoakImage): string {
-  return tag.replace(/:1$/, ':again');
+/** So many names take a while to remove. */
+function moreTags({ tag }: SoakImage): string[] {
+  return ['again', 'once-more', 'and-again', 'at-last'].map((name) => tag.replace(/:1$/, `:${name}`));
+}
+
+/** Resolves when the ledger has been written so often from now on, which every removal does before it begins; or when the signal fires. */
+function ledgerWrites(stateDir: string, count: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    let seen = 0;
+    const watcher = watch(stateDir, (_event, name) => {
+      if (name !== 'ledger.json') return;
+      seen += 1;
+      if (seen === count) end();
+    });
+    const end = (): void => {
+      watcher.close();
+      resolve();
+    };
+    signal.addEventListener('abort', end, { once: true });
+  });
 }
