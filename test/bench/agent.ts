@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { type Folder, folderMark } from '../harness/folder.ts';
 import type { BenchRuntime } from './runtime.ts';
 
-const bundle = fileURLToPath(new URL('../../dist/stevedore.mjs', import.meta.url));
+export const bundle = fileURLToPath(new URL('../../dist/stevedore.mjs', import.meta.url));
 const dockerfile = fileURLToPath(new URL('../../Dockerfile', import.meta.url));
 const readyTimeoutMs = 30_000;
 
@@ -37,6 +37,7 @@ export interface AgentFiles {
   setConfiguration(yaml: string): Promise<void>;
   setLabels(labels: Readonly<Record<string, string>>): Promise<void>;
   readonly args: readonly string[];
+  readonly stateDir: string;
   readonly folder: Folder;
 }
 
@@ -58,11 +59,12 @@ export async function makeAgentFiles(folder: Folder, name: string, runtime: Benc
     );
   await setConfiguration('imageSets: []\n');
   await setLabels({ node: 'bench' });
+  const stateDir = join(path, 'state');
   const args = [
     ['--config', join(path, 'config.yaml'), '--labels-file', join(path, 'labels')],
-    ['--runtime', runtime.kind, '--endpoint', runtime.endpoint, '--state-dir', join(path, 'state')],
+    ['--runtime', runtime.kind, '--endpoint', runtime.endpoint, '--state-dir', stateDir],
   ].flat();
-  return { setConfiguration, setLabels, args, folder };
+  return { setConfiguration, setLabels, args, stateDir, folder };
 }
 
 /** A configuration of image sets: name → the label that selects it (undefined: every node) and its images. */

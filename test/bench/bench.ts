@@ -8,11 +8,16 @@ import { runEviction } from './eviction.ts';
 import { runFootprint } from './footprint.ts';
 import { runImageSize } from './image-size.ts';
 import { runLatency } from './latency.ts';
+import { runPlanningRound } from './planning-round.ts';
+import { runPrune } from './prune.ts';
 import { startBenchRegistry } from './registry.ts';
 import { type BenchResult, printVerdicts, saveResult } from './report.ts';
 import { runResume } from './resume.ts';
 import { startRuntime } from './runtime.ts';
-import { type BenchSettings, parseSettings, usage } from './settings.ts';
+import { type BenchName, type BenchSettings, parseSettings, usage } from './settings.ts';
+
+const coldSetBenches: ReadonlySet<BenchName> = new Set(['cold-set', 'resume', 'prune']);
+const busyNodeBenches: ReadonlySet<BenchName> = new Set(['latency', 'footprint', 'planning-round']);
 
 await main();
 
@@ -37,7 +42,7 @@ async function main(): Promise<void> {
 
 async function* runBenches(settings: BenchSettings): AsyncGenerator<BenchResult> {
   const { benches, runtimes } = settings;
-  if (benches.includes('cold-set') || benches.includes('resume')) {
+  if (benches.some((name) => coldSetBenches.has(name))) {
     await using scope = new AsyncDisposableStack();
     const registry = await startBenchRegistry(settings.keptSet);
     scope.defer(() => registry.remove());
@@ -53,13 +58,15 @@ async function* runBenches(settings: BenchSettings): AsyncGenerator<BenchResult>
       } finally {
         await runtime.remove();
       }
+      if (benches.includes('prune')) yield await runPrune(kind, registry, set, settings);
     }
   }
-  if (benches.includes('latency') || benches.includes('footprint')) {
+  if (benches.some((name) => busyNodeBenches.has(name))) {
     await using scope = new AsyncDisposableStack();
     const nodes: BusyNode[] = [];
     for (const kind of runtimes) nodes.push(await startBusyNode(kind, settings, scope));
     if (benches.includes('latency')) for (const node of nodes) yield await runLatency(node, settings);
+    if (benches.includes('planning-round')) for (const node of nodes) yield await runPlanningRound(node, settings);
     if (benches.includes('footprint')) yield* await runFootprint(nodes, settings);
   }
   if (benches.includes('eviction')) yield await runEviction(settings);

@@ -2,6 +2,7 @@
 
 import { startContainerd } from '../harness/containerd.ts';
 import { startDockerd } from '../harness/dockerd.ts';
+import type { SmallDisk } from '../harness/small-disk.ts';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -23,6 +24,8 @@ export interface BenchRuntime {
   readonly kind: BenchRuntimeKind;
   readonly version: string;
   readonly endpoint: string;
+  /** On the image filesystem. */
+  readonly root: string;
   readonly pid: number;
   /** One pull as any client of the runtime does it: CRI PullImage without a lease, or POST /images/create. */
   pull(reference: string, signal: AbortSignal): Promise<void>;
@@ -37,12 +40,18 @@ export interface BenchRuntime {
 const longMs = 300_000;
 const wipeTimeoutMs = 60_000;
 
-export function startRuntime(kind: BenchRuntimeKind): Promise<BenchRuntime> {
-  return kind === 'docker' ? startDocker() : startContainerdRuntime();
+/** @param disk undefined: the images are on the machine's own filesystem */
+export function startRuntime(kind: BenchRuntimeKind, disk?: SmallDisk): Promise<BenchRuntime> {
+  const options = disk === undefined ? {} : { disk };
+  return kind === 'docker' ? startDocker(options) : startContainerdRuntime(options);
 }
 
-async function startContainerdRuntime(): Promise<BenchRuntime> {
-  const daemon = await startContainerd();
+interface RuntimeOptions {
+  readonly disk?: SmallDisk;
+}
+
+async function startContainerdRuntime(options: RuntimeOptions): Promise<BenchRuntime> {
+  const daemon = await startContainerd(options);
   const client = createGrpcClient(daemon.endpoint, mergePackages([criPackage, containerdPackages]), {
     'containerd-namespace': 'k8s.io',
   });
@@ -71,6 +80,7 @@ async function startContainerdRuntime(): Promise<BenchRuntime> {
     kind: 'containerd',
     version: daemon.version,
     endpoint: daemon.endpoint,
+    root: daemon.root,
     get pid() {
       return daemon.pid;
     },
@@ -97,8 +107,8 @@ interface DockerImage {
   readonly RepoTags: readonly string[] | null;
 }
 
-async function startDocker(): Promise<BenchRuntime> {
-  const daemon = await startDockerd();
+async function startDocker(options: RuntimeOptions): Promise<BenchRuntime> {
+  const daemon = await startDockerd(options);
   const client = createDockerClient(daemon.socket);
   const never = new AbortController().signal;
   const list = async (): Promise<readonly DockerImage[]> =>
@@ -118,6 +128,7 @@ async function startDocker(): Promise<BenchRuntime> {
     kind: 'docker',
     version: daemon.version,
     endpoint: daemon.endpoint,
+    root: daemon.root,
     get pid() {
       return daemon.pid;
     },

@@ -3,7 +3,16 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-export const benchNames = ['cold-set', 'resume', 'latency', 'footprint', 'eviction', 'image-size'] as const;
+export const benchNames = [
+  'cold-set',
+  'resume',
+  'prune',
+  'latency',
+  'footprint',
+  'planning-round',
+  'eviction',
+  'image-size',
+] as const;
 export type BenchName = (typeof benchNames)[number];
 export type BenchRuntimeKind = 'containerd' | 'docker';
 
@@ -12,12 +21,14 @@ export interface BenchSettings {
   readonly runtimes: readonly BenchRuntimeKind[];
   /** Small figures that show that the bench works; they say nothing about the product, and are not written. */
   readonly quick: boolean;
-  /** Of the cold set: in the first every variant runs, in the others those that matter. */
+  /** Of the cold set (in the first every variant runs, in the others those that matter), and of prune. */
   readonly rounds: number;
   readonly idleMs: number;
   /** Label changes and configuration changes, each. */
   readonly changes: number;
   readonly starts: number;
+  /** Planning rounds of each variant. */
+  readonly looks: number;
   readonly nodeImages: number;
   readonly nodeContainers: number;
   /** Of the cold set's sizes. */
@@ -57,6 +68,7 @@ export function parseSettings(args: readonly string[]): BenchSettings {
     idleMs: toNumber('idle-minutes', values['idle-minutes'] ?? (quick ? '0.5' : '10')) * 60_000,
     changes: quick ? 10 : 100,
     starts: quick ? 3 : 15,
+    looks: quick ? 5 : 40,
     nodeImages: quick ? 40 : 500,
     nodeContainers: quick ? 10 : 200,
     scale: quick ? 0.05 : 1,
