@@ -41,7 +41,7 @@ interface RaceImage {
 /** From the beginning of the removal on: the time that it takes, and a bit before. */
 const earliestMs = -15;
 const latestMs = 60;
-/** dockerd keeps an image that was not pulled for this long by another name. */
+/** The adapter keeps an image for this long by another name when it may not be pulled again. */
 const guardedMs = 1_200;
 
 export async function runDockerRemovalRace(options: DockerRaceOptions): Promise<DockerRaceReport> {
@@ -57,6 +57,8 @@ export async function runDockerRemovalRace(options: DockerRaceOptions): Promise<
   const violations: string[] = [];
   const startedAt = performance.now();
 
+  const isStore = (await runtime.info(soon())).imageStore === 'containerd';
+
   async function provide({ tags, digestName, built }: RaceImage): Promise<void> {
     if (digestName === undefined) await dockerd.load(built, tags[0] ?? '');
     else await pull(runtime, digestName);
@@ -69,7 +71,7 @@ export async function runDockerRemovalRace(options: DockerRaceOptions): Promise<
     const id = (await idOf(client, image.tags[0] ?? '')) ?? '';
     const before = await namesOf(runtime, id);
     const by = toReference(dice, image, id);
-    const latest = image.kind === 'loaded' && dice.chance(0.5) ? guardedMs : latestMs;
+    const latest = (image.kind === 'loaded' || isStore) && dice.chance(0.5) ? guardedMs : latestMs;
     const delayMs = earliestMs + dice.next() * (latest - earliestMs);
     const made = wait(Math.max(0, delayMs)).then(() => containers.create(by));
     await wait(Math.max(0, -delayMs));

@@ -38,10 +38,11 @@ export function toRuntimeInfo(answer: unknown): RuntimeInfo {
 
 export function toRuntimeImage(image: ImageInfo): RuntimeImage {
   // The containerd image store lists an image that was pulled by digest under that name as its tag too.
-  const names = [...new Set([...toNames(image.RepoTags), ...toNames(image.RepoDigests)])];
+  const all = [...new Set([...toNames(image.RepoTags), ...toNames(image.RepoDigests)])];
+  const names = all.filter((name) => !isGuardName(name));
   return {
     id: image.Id,
-    tags: names.filter((name) => !name.includes('@') && !isGuardName(name)),
+    tags: names.filter((name) => !name.includes('@')),
     digests: names.filter((name) => name.includes('@')),
     sizeBytes: image.Size,
     pinnedNames: [],

@@ -12,7 +12,7 @@ import { listTimeoutMs, unaryTimeoutMs } from './image-inspection.ts';
 import { addImageName } from './image-names.ts';
 import { pullImage } from './image-pull.ts';
 import { removeDockerImage } from './image-removal.ts';
-import { undoDockerRemoval } from './image-restoral.ts';
+import { restoreImage } from './image-restoral.ts';
 import { findSandboxImages } from './infrastructure-images.ts';
 import { listDockerLeftovers, removeDockerLeftover } from './leftovers.ts';
 
@@ -63,7 +63,7 @@ export function createDockerRuntime({ endpoint }: { readonly endpoint: string })
     async undoRemovals(begun, signal, credentialsFor = () => []) {
       signal.throwIfAborted();
       if (begun === undefined) return [];
-      return (await undoDockerRemoval(client, begun, credentialsFor, signal)) ? [begun.imageId] : [];
+      return (await restoreImage(client, begun, credentialsFor, signal)) ? [begun.imageId] : [];
     },
 
     listLeftovers: (kinds, signal) => listDockerLeftovers(client, kinds, signal),

@@ -5,7 +5,7 @@ import type { DockerClient } from './docker-client.ts';
 import { type InspectedImage, inspectImage } from './image-inspection.ts';
 import { addImageName, removeName } from './image-names.ts';
 import { isUsed, restoreImage } from './image-restoral.ts';
-import { toGuardName } from './removal-guard.ts';
+import { isGuardName, toGuardName } from './removal-guard.ts';
 
 /**
  * dockerd looks an image up when it begins to make a container, and lists the container when it is made: 15 ms later on an idle machine.
@@ -33,11 +33,10 @@ export async function removeDockerImage(
   if (await isUsed(client, image.id, signal)) return { kind: 'in_use' };
   signal.throwIfAborted();
   const names = namesOf(image);
-  const isPulled = image.digests.length > 0;
-  const guard = isPulled || names.length === 0 ? undefined : toGuardName(image.id);
+  const isGuarded = image.tags.includes(toGuardName(image.id));
+  const guard = isGuarded || (names.length > 0 && !isSurelyPulled(image)) ? toGuardName(image.id) : undefined;
   const putBack = async (): Promise<void> => {
     await restoreImage(client, { imageId: image.id, names }, credentialsFor, never);
-    if (guard !== undefined) await removeName(client, guard, never);
   };
   try {
     if (await removeNames(client, image, names, guard)) return { kind: 'removed', freed: undefined };
@@ -46,16 +45,25 @@ export async function removeDockerImage(
     throw error;
   }
   await putBack();
-  return { kind: 'in_use' };
+  const isBack = (await inspectImage(client, image.id, never)) !== undefined;
+  return isBack ? { kind: 'in_use' } : { kind: 'removed', freed: undefined };
+}
+
+/**
+ * The graph drivers give digest names to what was pulled alone. The containerd image store, where such a name ends with the image's id, gives
+ * them to what was built or loaded too.
+ */
+function isSurelyPulled({ id, digests }: InspectedImage): boolean {
+  return digests.length > 0 && !digests.some((name) => name.endsWith(`@${id}`));
 }
 
 /** Tags first: an image that has only digests left is refused as a whole or goes as a whole. */
 function namesOf({ tags, digests }: InspectedImage): readonly string[] {
-  return [...tags, ...digests].filter((name) => !name.includes('<none>'));
+  return [...tags, ...digests].filter((name) => !name.includes('<none>') && !isGuardName(name));
 }
 
 /**
- * @param guard the last name to go, for an image that could not be pulled again: nobody can make a container from it by name, and who had
+ * @param guard the last name to go, for an image that perhaps cannot be pulled again: nobody can make a container from it by name, and who had
  * begun to is given time to show.
  * @returns false when everything has to be put back
  */
@@ -73,7 +81,7 @@ async function removeNames(
   };
 
   if (guard !== undefined) await addImageName(client, id, guard, never);
-  for (const name of names.length === 0 ? [id] : names) if (!(await remove(name))) return false;
+  for (const name of names.length === 0 && guard === undefined ? [id] : names) if (!(await remove(name))) return false;
   if (guard !== undefined && ((await isUsedSoon(client, id)) || !(await remove(guard)))) return false;
 
   // dockerd takes the last tag without a word when a container appeared just now, and keeps the image; a pull may have given it names again.

@@ -1,12 +1,14 @@
 /** Puts back what a removal took, when a container turned up meanwhile or the removal was cut off. */
 
+import type { ImageInfo } from 'dockerode';
+
 import { Failure } from '../../core/failure.ts';
 import { runWithDeadline } from '../deadline.ts';
 import type { BegunRemoval, CredentialLookup } from '../runtime.ts';
 import { readContainers } from './container-list.ts';
 import type { DockerClient } from './docker-client.ts';
-import { toStoredName } from './docker-objects.ts';
-import { inspectImage } from './image-inspection.ts';
+import { toRuntimeImage, toStoredName } from './docker-objects.ts';
+import { inspectImage, listTimeoutMs } from './image-inspection.ts';
 import { addFreeTags, removeName } from './image-names.ts';
 import { toGuardName } from './removal-guard.ts';
 import { pullImage } from './image-pull.ts';
@@ -19,8 +21,8 @@ export async function isUsed(client: DockerClient, imageId: string, signal: Abor
 }
 
 /**
- * Gives the image its names back. Where dockerd has deleted it although a container stands on it, it is pulled again by digest. Else a
- * digest name that went is pulled again if that works: dockerd gives such a name only to what it pulled.
+ * Gives the image its names back. Where dockerd has deleted it although a container stands on it, it is pulled again by digest; where none
+ * does, it stays gone. A digest name that went is pulled again if that works: dockerd gives such a name only to what it pulled.
  * @returns whether any name was added
  * @throws Failure of the pull of an image that is gone; `runtime` when it has no digest name and so cannot be had again
  */
@@ -30,15 +32,38 @@ export async function restoreImage(
   credentialsFor: CredentialLookup,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const before = await inspectImage(client, imageId, signal);
   const digests = names.filter((name) => name.includes('@'));
-  if (before === undefined) await pullGoneImage(client, imageId, digests, credentialsFor, signal);
+  const isGone = (await inspectImage(client, imageId, signal)) === undefined;
+  if (isGone && !(await isUsed(client, imageId, signal))) return false;
+  if (isGone) await pullGoneImage(client, imageId, digests, credentialsFor, signal);
   const added = await addFreeTags(client, imageId, names, signal);
-  let isChanged = before === undefined || added.length > 0;
-  for (const digest of await missingDigests(client, imageId, digests, signal)) {
+  let isChanged = isGone || added.length > 0;
+  await dropGuard(client, imageId, signal);
+  if (digests.length === 0) return isChanged;
+  const listed = await readListedDigests(client, imageId, signal);
+  for (const digest of digests) {
+    if (listed.has(toStoredName(digest) ?? digest)) continue;
     if ((await pullAgain(client, imageId, digest, credentialsFor, signal)) === undefined) isChanged = true;
   }
   return isChanged;
+}
+
+/** Unless it is the only name, without which the image would go. */
+async function dropGuard(client: DockerClient, imageId: string, signal: AbortSignal): Promise<void> {
+  const tags = (await inspectImage(client, imageId, signal))?.tags ?? [];
+  const guard = toGuardName(imageId);
+  if (tags.includes(guard) && tags.length > 1) await removeName(client, guard, signal);
+}
+
+/** With the containerd image store the inspection of an image tells digest names that the list does not. */
+async function readListedDigests(
+  client: DockerClient,
+  imageId: string,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const call = { method: 'GET', path: '/images/json', query: { digests: '1' } } as const;
+  const images = (await client.call(call, listTimeoutMs, signal)) as readonly ImageInfo[];
+  return new Set(images.filter(({ Id }) => Id === imageId).flatMap((image) => toRuntimeImage(image).digests));
 }
 
 async function pullGoneImage(
@@ -58,17 +83,6 @@ async function pullGoneImage(
     `a container was made from ${imageId} while docker deleted the image, and it could not be pulled again: ${failure.message}`,
     { detail: failure.detail, cause: failure },
   );
-}
-
-async function missingDigests(
-  client: DockerClient,
-  imageId: string,
-  digests: readonly string[],
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const image = await inspectImage(client, imageId, signal);
-  const present = new Set(image?.digests.map((name) => toStoredName(name)));
-  return digests.filter((name) => !present.has(toStoredName(name)));
 }
 
 /** @returns why it did not work; undefined when it did */
@@ -94,21 +108,4 @@ async function pullAgain(
     }
   }
   return failure;
-}
-
-/** @returns whether the image got names back */
-export async function undoDockerRemoval(
-  client: DockerClient,
-  begun: BegunRemoval,
-  credentialsFor: CredentialLookup,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const image = await inspectImage(client, begun.imageId, signal);
-  if (image === undefined && !(await isUsed(client, begun.imageId, signal))) return false;
-  const restored = await restoreImage(client, begun, credentialsFor, signal);
-  const guard = toGuardName(begun.imageId);
-  // Alone it holds the image: without it the image would go.
-  if (image?.tags.includes(guard) === true && (restored || image.tags.length > 1))
-    await removeName(client, guard, signal);
-  return restored;
 }

@@ -8,6 +8,7 @@ export function toGuardName(imageId: string): string {
   return `${guardRepository}:${imageId.slice(imageId.indexOf(':') + 1).slice(0, 32)}`;
 }
 
+/** The tag, or the digest name that the containerd image store makes of it. */
 export function isGuardName(name: string): boolean {
-  return name.startsWith(`${guardRepository}:`);
+  return name.startsWith(`${guardRepository}:`) || name.startsWith(`${guardRepository}@`);
 }

@@ -72,6 +72,11 @@ export function imageWorld(options: WorldOptions = {}) {
   };
 
   const answers: Record<string, Answer> = {
+    'GET /images/json': (...all) => {
+      const RepoTags = [...names].filter((name) => !name.includes('@'));
+      const RepoDigests = [...names].filter((name) => name.includes('@'));
+      json(state.present ? [{ Id: imageId, RepoTags, RepoDigests, Size: 1 }] : [])(...all);
+    },
     'GET /containers/json': (...all) => {
       current = looks.length > 1 ? (looks.shift() ?? []) : (looks[0] ?? []);
       return json(current.map((ImageID) => ({ Id: 'c1', ImageID })))(...all);

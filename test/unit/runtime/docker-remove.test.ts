@@ -176,6 +176,13 @@ describe('an image that dockerd deletes although a container is being made from 
     expect(world.state.pulls.map(({ user }) => user)).toEqual(['one', 'two', undefined]);
   });
 
+  it('stays gone when the container goes too', async () => {
+    await using world = await start({ ...late, looks: [[], [], [imageId], []], pulled: 'image' });
+
+    expect(await hurry(() => world.docker.runtime.removeImage(imageId, never))).toEqual(removed);
+    expect(world.state.pulls).toEqual([]);
+  });
+
   it('is not taken for restored when the registry gives another image', async () => {
     await using world = await start({ ...late, pulled: 'other' });
 
@@ -192,8 +199,16 @@ describe('an image that dockerd deletes although a container is being made from 
   });
 });
 
-describe('an image that could not be pulled again', () => {
+describe('an image that perhaps cannot be pulled again', () => {
   const names = ['h.io/local:1', 'h.io/local:2'];
+
+  it('is any image of the containerd image store: there what was loaded has digest names too', async () => {
+    const inStore = ['h.io/local:1', `h.io/local@${imageId}`];
+    await using world = await start({ names: inStore });
+
+    expect(await hurry(() => world.docker.runtime.removeImage(imageId, never))).toEqual(removed);
+    expect(world.docker.requests.at(-2)).toMatch(/^DELETE \/images\/removal\.stevedore\.invalid\//);
+  });
 
   it('goes by a last name that nobody knows, after whoever began to make a container could have shown', async () => {
     await using world = await start({ names });
@@ -206,6 +221,21 @@ describe('an image that could not be pulled again', () => {
       expect.stringMatching(/^DELETE \/images\/removal\.stevedore\.invalid\//),
     ]);
     expect(world.count('GET /containers/json?all=1')).toBeGreaterThan(3);
+  });
+
+  it.each([
+    ['that name alone', []],
+    ['that name and a digest', [`h.io/x@${digest}`]],
+  ])('goes for good where an earlier removal was cut off and left %s', async (_, others) => {
+    await using earlier = await start({ names });
+    await hurry(() => earlier.docker.runtime.removeImage(imageId, never));
+    const guard = earlier.docker.requests.at(-2)?.replace('DELETE /images/', '') ?? '';
+    vi.useRealTimers();
+    await using world = await start({ names: [guard, ...others] });
+
+    expect(await world.docker.runtime.listImages(never)).toMatchObject([{ tags: [], digests: others }]);
+    expect(await hurry(() => world.docker.runtime.removeImage(imageId, never))).toEqual(removed);
+    expect(world.state.present).toBe(false);
   });
 
   it('gets its names back, and only those, when one showed', async () => {
