@@ -109,7 +109,7 @@ const propertyTests = (): Promise<Outcome> =>
   runProcess(
     'vitest',
     ['run', '--project', 'unit', '--testTimeout', String(6 * 3_600_000), 'test/unit/core/prune-planner.test.ts'],
-    { STEVEDORE_PROPERTY_CASES: String(counts.cases) },
+    { STEVEDORE_PROPERTY_CASES: String(counts.cases), NO_COLOR: '1' },
   );
 
 async function runProcess(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
@@ -120,7 +120,8 @@ async function runProcess(command: string, args: readonly string[], env: NodeJS.
     lines.push(...text.split('\n').filter((line) => line.trim() !== ''));
   });
   const [code] = (await once(child, 'close')) as [number | null];
-  const figures = lines.at(-1)?.trim() ?? 'nothing said';
+  const summary = lines.findLast((line) => /^(\s+Tests|violations)/.test(line)) ?? lines.at(-1);
+  const figures = summary?.trim() ?? 'nothing said';
   return { wrong: code === 0 ? [] : [`exit code ${code}: ${figures}`], figures };
 }
 
