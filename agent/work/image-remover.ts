@@ -38,7 +38,7 @@ export async function removePlanned(
   signal: AbortSignal,
 ): Promise<RemovalOutcome> {
   const { imageId, names } = image;
-  const release = lock.take(imageId, names);
+  const { release, wanted } = lock.take(imageId, names);
   const startedAt = performance.now();
   let isCut = false;
   try {
@@ -47,7 +47,7 @@ export async function removePlanned(
     if (now === undefined || names.some((name) => now.desired.has(name))) return { kind: 'skipped', reason: 'desired' };
     if ([imageId, ...names].some((name) => now.pulling.has(name))) return { kind: 'skipped', reason: 'pulling' };
     const before = connected.info.capabilities.exactSizes ? undefined : await readFilesystem();
-    const removal = await connected.runtime.removeImage(imageId, signal, credentialsFor);
+    const removal = await connected.runtime.removeImage(imageId, AbortSignal.any([signal, wanted]), credentialsFor);
     if (removal.kind === 'in_use') recorder.removalFailed('in_use');
     if (removal.kind !== 'removed') return { kind: 'skipped', reason: removal.kind };
     const reclaimed = await toReclaimed(removal, before, readFilesystem, signal);
@@ -58,6 +58,7 @@ export async function removePlanned(
     // Nobody knows how far it came: who finds the runtime again looks after it.
     isCut = isRuntimeUnavailable(error);
     signal.throwIfAborted();
+    if (wanted.aborted && !isCut) return { kind: 'skipped', reason: 'desired' };
     const failure = Failure.from(error, 'runtime');
     recorder.removalFailed(toFailureReason(failure));
     return { kind: 'failed', failure };

@@ -171,6 +171,7 @@ export class Reconciler {
   #onDesiredChange(): void {
     if (this.#configuration === undefined || this.#labels === undefined) return;
     this.#desired = toDesired(this.#configuration.imageSets, this.#labels);
+    this.#parts.prune.lock.keep(this.desiredNames);
     const { isAllowed } = this.#parts.toPolicy(this.#configuration, this.#labels);
     const wanted = abortUndesired(this.#runner.pulls, this.#desired, this.#configuration.prefetch, isAllowed);
     this.#runner.backoffs.retain(wanted);

@@ -1,26 +1,39 @@
 import type { ManifestSummary } from '../core/manifest.ts';
 
+interface Held {
+  readonly imageId: string;
+  readonly names: ReadonlySet<string>;
+  readonly wanted: AbortController;
+}
+
 /**
  * The one lock between removing and pulling. Deciding and taking it happen without a pause in between, and so do looking at it and
  * starting a pull: what is being removed is not pulled, and what is being pulled is not removed.
  */
 export class RemovalLock {
   readonly #onFree: () => void;
-  #held: { readonly imageId: string; readonly names: ReadonlySet<string> } | undefined;
+  #held: Held | undefined;
 
   /** @param onFree what waited for the removal may go on */
   constructor(onFree: () => void) {
     this.#onFree = onFree;
   }
 
-  /** @returns what lets it go again */
-  take(imageId: string, names: readonly string[]): () => void {
+  /** @returns `release`: lets it go again; `wanted` fires when an image set asks for the image meanwhile. */
+  take(imageId: string, names: readonly string[]): { readonly release: () => void; readonly wanted: AbortSignal } {
     if (this.#held !== undefined) throw new Error('one removal at a time');
-    this.#held = { imageId, names: new Set(names) };
-    return () => {
+    const wanted = new AbortController();
+    this.#held = { imageId, names: new Set(names), wanted };
+    const release = (): void => {
       this.#held = undefined;
       this.#onFree();
     };
+    return { release, wanted: wanted.signal };
+  }
+
+  /** These names are desired from now on: a removal of one of them ends where it still can. */
+  keep(desired: ReadonlySet<string>): void {
+    if (this.#held !== undefined && !this.#held.names.isDisjointFrom(desired)) this.#held.wanted.abort();
   }
 
   /** Whether a pull must wait for the removal. */

@@ -272,6 +272,19 @@ describe('while others work', () => {
     expect(events).toContainEqual(expect.objectContaining({ kind: 'skipped', names: [b], reason: 'desired' }));
   });
 
+  test('an image that becomes desired while its own removal runs stays, as long as no name is gone', async () => {
+    await start();
+    node.runtime.addImage(a, { layers: [1_000] });
+    configure({ schedule: samplePrune().schedule });
+    await pass(7 * hour + minute);
+    const events: PruneRoundEvent[] = [];
+    node.runtime.onRemovalStep(() => configure({}, [a]));
+    await runByHand((event) => events.push(event));
+    expect(await images()).toEqual([a]);
+    expect(events).toContainEqual(expect.objectContaining({ kind: 'skipped', names: [a], reason: 'desired' }));
+    expect(node.recorder.removalFailures).toEqual([]);
+  });
+
   test('what is being pulled is not removed, and what is being removed is not pulled', async () => {
     await start();
     node.runtime.registry.add(a, { layers: [1_000] });
