@@ -154,7 +154,7 @@ export interface Runtime {
    * Removes an image with all its names, or none of them, and returns when its bytes are back. The caller has looked right before that
    * nothing uses it; a container that appears meanwhile makes the runtime refuse (Docker) or the adapter undo the removal
    * (containerd). On a plain CRI runtime a container that appears in the moment of the removal is not noticed. An abort is heeded
-   * until the first name is gone.
+   * until the first name is gone, on containerd until the layers go: the names are put back then.
    *
    * Docker deletes an image although a container is just being made from it. The adapter notices and pulls the image again, which fetches no
    * layer and needs `credentialsFor`; without, only what can be pulled without a credential comes back.

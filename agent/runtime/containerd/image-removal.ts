@@ -103,7 +103,7 @@ export function createImageRemoval(
     }
   }
 
-  async function carryThrough(journal: RemovalJournal, tied: boolean): Promise<Removal> {
+  async function carryThrough(journal: RemovalJournal, tied: boolean, signal: AbortSignal): Promise<Removal> {
     const snapshotter = await snapshotterOf(never);
     await deleteRecords(journal);
     const deletedAt = performance.now();
@@ -111,6 +111,8 @@ export function createImageRemoval(
       isUsedBy(deletedAt + (tied ? courtesyMs : patienceMs), journal),
       readParts(client, journal, snapshotter, never),
     ]);
+    // Until the collector runs everything can still be had back: an abort puts it back, as its failure does.
+    if (!used) signal.throwIfAborted();
     if (used) return await putBack(journal, parts, snapshotter);
     await leases.letGo(journal, true, never);
     if ((await hasDocuments(journal)) && (await isStillNeeded(journal, deletedAt + patienceMs))) {
@@ -151,7 +153,7 @@ export function createImageRemoval(
         if ('kind' in journal) return journal;
         const tied = await secure(journal, signal);
         try {
-          return await carryThrough(journal, tied);
+          return await carryThrough(journal, tied, signal);
         } catch (error) {
           // Where this fails too, the journal stays for the next one who undoes removals.
           await restore(journal).catch(() => undefined);
