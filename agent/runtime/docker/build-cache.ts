@@ -12,6 +12,8 @@ interface CacheRecord {
   /** Before API 1.42. */
   readonly Parent?: string;
   readonly Parents?: readonly string[] | null;
+  /** As Docker 23 to 28 write it. */
+  readonly ' Parents'?: readonly string[] | null;
   readonly Description?: string;
   readonly InUse: boolean;
   /** Its bytes are those of a layer of an image. */
@@ -58,8 +60,8 @@ function childrenFirst(records: readonly CacheRecord[]): readonly CacheRecord[] 
   return [...ordered].toReversed();
 }
 
-function toParents({ Parent, Parents }: CacheRecord): readonly string[] {
-  return Parents ?? (Parent === undefined || Parent === '' ? [] : [Parent]);
+function toParents({ Parent, Parents, ' Parents': misspelt }: CacheRecord): readonly string[] {
+  return Parents ?? misspelt ?? (Parent === undefined || Parent === '' ? [] : [Parent]);
 }
 
 /**

@@ -51,9 +51,13 @@ export function toRuntimeImage(image: ImageInfo): RuntimeImage {
   };
 }
 
-/** 20.10 writes `<none>:<none>` and `<none>@<none>` for no name, 28 an empty list. */
+/**
+ * 20.10 writes `<none>:<none>` and `<none>@<none>` for no name, 28 an empty list, and at times, with the containerd image store, a bare digest.
+ */
 function toNames(names: readonly string[] | null | undefined): string[] {
-  return (names ?? []).filter((name) => !name.includes('<none>')).map((name) => toStoredName(name) ?? name);
+  return (names ?? [])
+    .filter((name) => !name.includes('<none>') && !name.startsWith('sha256:'))
+    .map((name) => toStoredName(name) ?? name);
 }
 
 /** When a container was started and when it ended last, epoch ms; undefined: never. */

@@ -60,6 +60,17 @@ describe('listImages', () => {
     ]);
   });
 
+  it('takes for no name the bare digest that the containerd image store of Docker 28 lists at times', async () => {
+    const name = `cache.lan:5000/x@${digest}`;
+    await using docker = await startDockerDaemon({
+      'GET /images/json': json([
+        { Id: digest, RepoTags: ['cache.lan:5000/x:1', name], RepoDigests: [digest], Size: 3 },
+      ]),
+    });
+
+    expect(await docker.runtime.listImages(never)).toMatchObject([{ tags: ['cache.lan:5000/x:1'], digests: [name] }]);
+  });
+
   it('takes for a digest name what the containerd image store of Docker 28 lists as a tag', async () => {
     const name = `cache.lan:5000/x@${digest}`;
     await using docker = await startDockerDaemon({
