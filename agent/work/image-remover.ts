@@ -50,7 +50,7 @@ export async function removePlanned(
     const removal = await connected.runtime.removeImage(imageId, AbortSignal.any([signal, wanted]), credentialsFor);
     if (removal.kind === 'in_use') recorder.removalFailed('in_use');
     if (removal.kind !== 'removed') return { kind: 'skipped', reason: removal.kind };
-    const reclaimed = await toReclaimed(removal, before, readFilesystem, signal);
+    const reclaimed = await toReclaimed(removal, image.freesBytes, before, readFilesystem, signal);
     recorder.imageRemoved(reason, reclaimed, image.sizeBytes);
     const reclaimedBytes = Object.values(reclaimed).reduce((sum, bytes) => sum + bytes, 0);
     return { kind: 'removed', reclaimedBytes, seconds: (performance.now() - startedAt) / 1000 };
@@ -71,11 +71,14 @@ export async function removePlanned(
 /** Parts that are proven gone; where the runtime cannot prove it, what the filesystem gained. */
 async function toReclaimed(
   { freed }: Removal & { readonly kind: 'removed' },
+  expectedBytes: number,
   before: ImageFilesystem | undefined,
   readFilesystem: () => Promise<ImageFilesystem | undefined>,
   signal: AbortSignal,
 ): Promise<Partial<Record<PartStore, number>>> {
-  return freed === undefined ? { layer: await measureGain(before, readFilesystem, signal) } : bytesByStore(freed);
+  return freed === undefined
+    ? { layer: await measureGain(before, readFilesystem, signal, expectedBytes) }
+    : bytesByStore(freed);
 }
 
 function toFailureReason({ code, detail }: Failure): RemovalFailureReason {

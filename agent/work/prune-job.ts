@@ -25,7 +25,7 @@ export interface PruneJobParts {
 const firstRetryMs = 60_000;
 const lastRetryMs = 600_000;
 /** A plan lists everything on the node; nothing on it changes fast enough to pay that more often. */
-const planEveryMs = 600_000;
+const planEveryMs = 1_800_000;
 /** Nothing else tells that a disk fills up. */
 const beatMs = 30_000;
 

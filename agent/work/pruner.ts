@@ -12,7 +12,7 @@ import { measureGain } from './disk-gain.ts';
 import { type ImageRemoverParts, removePlanned } from './image-remover.ts';
 import { pruneLeftovers } from './leftover-pruner.ts';
 import { PruneTally } from './prune-tally.ts';
-import { lookForPrune, type PruneSubject, type PruneView, toPruneWorld } from './prune-view.ts';
+import { lookForPrune, type PruneSubject, type PruneView, toPruneWorld, withoutImage } from './prune-view.ts';
 import type { Recorder } from './recorder.ts';
 import type { UsageTracker } from './usage-tracker.ts';
 
@@ -154,8 +154,10 @@ export class Pruner {
       tally.planned(plan);
       const next = plan.images[0];
       if (next?.decision.kind !== 'remove' || run.dryRun) break;
+      const isGentle = run.paced && !isCritical(view, subject);
       const seconds = await this.#remove(next, subject, tally, failed, signal);
-      if (run.paced && !isCritical(view, subject)) await sleep(Math.min(longestRestMs, seconds * 1000), signal);
+      view = failed.has(next.imageId) ? undefined : withoutImage(view, next.imageId);
+      if (isGentle) await sleep(Math.min(longestRestMs, seconds * 1000), signal);
     }
     if (run.request.age) await this.#pruneLeftovers(run, signal);
   }

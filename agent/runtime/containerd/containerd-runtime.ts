@@ -49,7 +49,7 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
   const sandboxImages = createSandboxImages(client, store);
   const parts = createImageParts(client, store, readSnapshotter);
   const details = createImageDetails(readConfig);
-  const removal = createImageRemoval(client, store, readSnapshotter);
+  const removal = createImageRemoval(client, store, readSnapshotter, parts.lastOf);
   const leftovers = createLeftovers(client, readSnapshotter, namespace);
   /** How many pulls of a reference run now: their lease must stay. */
   const pulling = new Map<string, number>();

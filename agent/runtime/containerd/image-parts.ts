@@ -15,6 +15,8 @@ import type { ImageStore } from './store.ts';
 export interface ImageParts {
   /** By image id. */
   list(signal: AbortSignal): Promise<ReadonlyMap<string, readonly ImagePart[]>>;
+  /** As the last list had it; undefined where there was none, or the image was not in it. */
+  lastOf(imageId: string): readonly ImagePart[] | undefined;
 }
 
 interface Blob {
@@ -38,6 +40,7 @@ export function createImageParts(
 ): ImageParts {
   /** By snapshot name: a committed snapshot never changes. */
   const sizes = new Map<string, ImagePart>();
+  let last: ReadonlyMap<string, readonly ImagePart[]> = new Map();
 
   async function listBlobs(snapshotter: string, signal: AbortSignal): Promise<Blobs> {
     const blobs = new Map<string, Blob>();
@@ -79,13 +82,16 @@ export function createImageParts(
         [...needed].filter((name) => !sizes.has(name)),
         signal,
       );
-      return new Map(
+      last = new Map(
         piles.map(({ imageId, documents, layers }) => {
           const unpacked = [...layers].map((name) => sizes.get(name)).filter((part) => part !== undefined);
           return [imageId, [...documents, ...unpacked]];
         }),
       );
+      return last;
     },
+
+    lastOf: (imageId) => last.get(imageId),
   };
 }
 

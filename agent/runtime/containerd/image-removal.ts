@@ -42,6 +42,8 @@ export function createImageRemoval(
   client: GrpcClient,
   store: Pick<ImageStore, 'listRecords'>,
   snapshotterOf: (signal: AbortSignal) => Promise<string>,
+  /** What is known already of what an image is made of. */
+  knownParts: (imageId: string) => readonly ImagePart[] | undefined = () => undefined,
 ): ImageRemoval {
   const leases = createRemovalLeases(client);
   const underWay = new Set<string>();
@@ -109,7 +111,7 @@ export function createImageRemoval(
     const deletedAt = performance.now();
     const [used, parts] = await Promise.all([
       isUsedBy(deletedAt + (tied ? courtesyMs : patienceMs), journal),
-      readParts(client, journal, snapshotter, never),
+      knownParts(journal.imageId) ?? readParts(client, journal, snapshotter, never),
     ]);
     // Until the collector runs everything can still be had back: an abort puts it back, as its failure does.
     if (!used) signal.throwIfAborted();
