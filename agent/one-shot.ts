@@ -27,7 +27,7 @@ export async function pullOnce(
   return await work(agent, signal, async (both) => {
     const ended = new AbortController();
     const either = AbortSignal.any([both, ended.signal]);
-    const working = [agent.loop(either), agent.pruneJob.runForRoom(either)];
+    const working = [agent.loop(either), agent.pruneJob.run(either, true)];
     try {
       return await agent.reconciler.pullRound(onEvent, either);
     } finally {

@@ -81,7 +81,6 @@ async function toReclaimed(
     : bytesByStore(freed);
 }
 
-function toFailureReason({ code, detail }: Failure): RemovalFailureReason {
-  if (code === 'timeout') return 'timeout';
-  return code === 'runtime' || detail === 'unavailable' ? 'runtime' : 'conflict';
+function toFailureReason({ code }: Failure): RemovalFailureReason {
+  return code === 'timeout' || code === 'runtime' ? code : 'conflict';
 }

@@ -38,10 +38,9 @@ export class Planning {
 
   /** @throws Failure while configuration, labels or runtime are missing */
   async planNow(signal: AbortSignal): Promise<PlanInput> {
-    const { reconciler, pruner, inputs, connected, usage } = this.#parts;
+    const { reconciler, pruner, inputs, connected } = this.#parts;
     const pulls = await reconciler.planOnly(signal);
-    const request = { ...wholeRequest, age: usage.problem === undefined };
-    const prune = await pruner.plan(request, signal);
+    const prune = await pruner.plan(wholeRequest, signal);
     const [now, settings] = [connected(), inputs.configuration?.prune];
     const leftovers =
       now === undefined || settings === undefined ? [] : await listLeftovers(settings, now.runtime, signal);
@@ -77,16 +76,7 @@ export class Planning {
     if ((request.untilFreeBytes !== undefined || !request.age) && (await readFilesystem(now.info)) === undefined) {
       throw new Failure('other', 'the image filesystem cannot be seen: name a folder on it with --image-filesystem');
     }
-    const { outcome } = await pruner.run(
-      {
-        trigger: 'manual',
-        request: { ...request, age: request.age && usage.problem === undefined },
-        dryRun,
-        paced: false,
-        onEvent,
-      },
-      signal,
-    );
+    const { outcome } = await pruner.run({ trigger: 'manual', request, dryRun, paced: false, onEvent }, signal);
     return outcome;
   }
 

@@ -74,21 +74,13 @@ export class PruneJob {
     this.#wake.abort();
   }
 
-  async run(signal: AbortSignal): Promise<void> {
+  /** @param roomOnly for whoever only pulls: makes room when it is asked for, and nothing else */
+  async run(signal: AbortSignal, roomOnly = false): Promise<void> {
     while (!signal.aborted) {
       await sleep(beatMs, AbortSignal.any([signal, this.#wake.signal]));
       if (this.#wake.signal.aborted) this.#wake = new AbortController();
       if (signal.aborted) return;
-      await this.check(signal);
-    }
-  }
-
-  /** For whoever only pulls: makes room when it is asked for, and nothing else. */
-  async runForRoom(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await sleep(beatMs, AbortSignal.any([signal, this.#wake.signal]));
-      if (this.#wake.signal.aborted) this.#wake = new AbortController();
-      if (!signal.aborted && this.#needBytes > 0) await this.check(signal, true);
+      await this.check(signal, roomOnly);
     }
   }
 
@@ -127,7 +119,7 @@ export class PruneJob {
     if (performance.now() - this.#plannedAt < planEveryMs) return;
     this.#plannedAt = performance.now();
     try {
-      await this.#parts.pruner.plan({ ...wholeRequest, age: this.#parts.usage.problem === undefined }, signal);
+      await this.#parts.pruner.plan(wholeRequest, signal);
     } catch (error) {
       if (!signal.aborted) this.#parts.log.debug({ error: Failure.from(error).message }, 'no prune plan');
     }

@@ -29,19 +29,9 @@ export interface PruneView {
   readonly details: ReadonlyMap<string, ImageDetails>;
   readonly infrastructure: ReadonlySet<string>;
   readonly filesystem: ImageFilesystem | undefined;
-  /** When the images were listed, on the clock of `performance.now`, ms. */
-  readonly listedAt: number;
 }
-
-/** Small images go by the dozen in a second: listing them all for each would cost more than removing them. */
-const freshMs = 1_000;
 
 const noDetails: ReadonlyMap<string, ImageDetails> = new Map();
-
-/** After an image was removed: the same without it. */
-export function withoutImage(view: PruneView, imageId: string): PruneView {
-  return { ...view, images: view.images.filter(({ id }) => id !== imageId) };
-}
 
 /** @param earlier a view of the same run: what an image is made of does not change, so it is not asked again */
 export async function lookForPrune(
@@ -51,9 +41,7 @@ export async function lookForPrune(
   signal: AbortSignal,
 ): Promise<PruneView> {
   const { runtime } = connected;
-  const isFresh = earlier !== undefined && performance.now() - earlier.listedAt < freshMs;
-  const listedAt = isFresh ? earlier.listedAt : performance.now();
-  const images = isFresh ? earlier.images : await runtime.listImages(signal);
+  const images = await runtime.listImages(signal);
   const knowsAll = earlier !== undefined && images.every(({ id }) => earlier.parts.has(id));
   const [parts, infrastructure, details] = await Promise.all([
     knowsAll ? earlier.parts : runtime.listImageParts(signal),
@@ -62,7 +50,7 @@ export async function lookForPrune(
   ]);
   // Last: a container that came while the rest was asked must be seen.
   const containers = await runtime.listContainers(signal);
-  return { images, containers, parts, details, infrastructure, filesystem: await readFilesystem(), listedAt };
+  return { images, containers, parts, details, infrastructure, filesystem: await readFilesystem() };
 }
 
 /**

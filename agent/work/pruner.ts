@@ -12,7 +12,7 @@ import { measureGain } from './disk-gain.ts';
 import { type ImageRemoverParts, removePlanned } from './image-remover.ts';
 import { pruneLeftovers } from './leftover-pruner.ts';
 import { PruneTally } from './prune-tally.ts';
-import { lookForPrune, type PruneSubject, type PruneView, toPruneWorld, withoutImage } from './prune-view.ts';
+import { lookForPrune, type PruneSubject, type PruneView, toPruneWorld } from './prune-view.ts';
 import type { Recorder } from './recorder.ts';
 import type { UsageTracker } from './usage-tracker.ts';
 
@@ -132,10 +132,11 @@ export class Pruner {
 
   async #carryOut(run: PruneRun, tally: PruneTally, signal: AbortSignal): Promise<void> {
     const { recorder, subject: readSubject } = this.#parts;
+    const request = this.#withoutDoubtfulAge(run.request);
     const failed = new Set<string>();
     let goals: readonly PruneGoal[] | undefined;
     let view: PruneView | undefined;
-    if (run.request.needBytes > 0 && !run.dryRun) {
+    if (request.needBytes > 0 && !run.dryRun) {
       // What aborted pulls left is nobody's yet: it goes before any image does.
       const { connected, pulling } = this.#require(readSubject());
       await connected.runtime.discardPartialPulls(pulling, signal);
@@ -147,7 +148,7 @@ export class Pruner {
       // From here to the lock nothing waits: what is desired and being pulled is what the plan goes by.
       const subject = this.#require(readSubject());
       if (isSwitchedOff(run, subject)) return;
-      goals ??= toGoals(view.filesystem, subject.settings, run.request);
+      goals ??= toGoals(view.filesystem, subject.settings, request);
       const plan = this.#plan(view, subject, goals, failed);
       recorder.prunePlanned(plan);
       this.#lastPlan = plan;
@@ -156,10 +157,9 @@ export class Pruner {
       if (next?.decision.kind !== 'remove' || run.dryRun) break;
       const isGentle = run.paced && !isCritical(view, subject);
       const seconds = await this.#remove(next, subject, tally, failed, signal);
-      view = failed.has(next.imageId) ? undefined : withoutImage(view, next.imageId);
       if (isGentle) await sleep(Math.min(longestRestMs, seconds * 1000), signal);
     }
-    if (run.request.age) await this.#pruneLeftovers(run, signal);
+    if (request.age) await this.#pruneLeftovers(run, signal);
   }
 
   async #remove(
@@ -192,7 +192,13 @@ export class Pruner {
     const subject = this.#parts.subject();
     if (subject === undefined) return undefined;
     const view = await this.#look(subject, undefined, signal);
-    return this.#plan(view, subject, toGoals(view.filesystem, subject.settings, request), new Set());
+    const goals = toGoals(view.filesystem, subject.settings, this.#withoutDoubtfulAge(request));
+    return this.#plan(view, subject, goals, new Set());
+  }
+
+  /** Where last use is not kept over a restart, age must not decide, whoever asks. */
+  #withoutDoubtfulAge(request: PruneRequest): PruneRequest {
+    return { ...request, age: request.age && this.#parts.usage.problem === undefined };
   }
 
   #look(subject: PruneSubject, earlier: PruneView | undefined, signal: AbortSignal): Promise<PruneView> {

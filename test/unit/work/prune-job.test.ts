@@ -307,7 +307,7 @@ test('for whoever only pulls, room is made and nothing else', async () => {
   stop.abort();
   const only = new AbortController();
   level(0.9);
-  const done = job.runForRoom(only.signal);
+  const done = job.run(only.signal, true);
   await pass(20 * hour);
   expect(runs).toEqual([]);
   job.makeRoom(70);

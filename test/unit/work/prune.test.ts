@@ -285,6 +285,22 @@ describe('while others work', () => {
     expect(node.recorder.removalFailures).toEqual([]);
   });
 
+  test('an image that somebody gives a desired name within a run stays', async () => {
+    await start({}, {}, [d]);
+    const { id } = node.runtime.addImage(a, { layers: [1_000] });
+    node.runtime.addImage(b, { layers: [1_000] });
+    configure({ schedule: samplePrune().schedule }, [d]);
+    await pass(7 * hour + minute);
+    let tagged = false;
+    node.runtime.onRemovalStep(({ imageId }) => {
+      if (!tagged) node.runtime.tag(imageId === id ? b : a, d);
+      tagged = true;
+    });
+    await runByHand();
+    expect(await images()).toHaveLength(2);
+    expect(await images()).toContain(d);
+  });
+
   test('what is being pulled is not removed, and what is being removed is not pulled', async () => {
     await start();
     node.runtime.registry.add(a, { layers: [1_000] });
