@@ -7,6 +7,8 @@ export interface SmallDisk {
   readonly sizeBytes: number;
   /** Default: as mkfs.ext4 chooses, one for 16 KiB or fewer. */
   readonly inodes?: number;
+  /** Default: as mkfs.ext4 chooses, 1 KiB below 512 MB; nodes have 4 KiB. */
+  readonly blockBytes?: number;
 }
 
 export interface DiskFigures {
@@ -20,14 +22,15 @@ export interface DiskFigures {
 }
 
 /** Makes the filesystem in `PATH.img` and mounts it on the new folder `path`. The reaper of the folder around it unmounts it. */
-export async function mountSmallDisk(path: string, { sizeBytes, inodes }: SmallDisk): Promise<void> {
+export async function mountSmallDisk(path: string, { sizeBytes, inodes, blockBytes }: SmallDisk): Promise<void> {
   const file = `${path}.img`;
   await writeFile(file, '');
   await truncate(file, sizeBytes);
   const count = inodes === undefined ? [] : ['-N', String(inodes)];
+  const blocks = blockBytes === undefined ? [] : ['-b', String(blockBytes)];
   // Small groups get small journals; what mkfs would leave to the kernel is written now, so that the figures stand still.
   const steady = ['-E', 'lazy_itable_init=0,lazy_journal_init=0'];
-  await runTool('mkfs.ext4', ['-q', '-F', ...steady, ...count, file], { env: withSystemFolders() });
+  await runTool('mkfs.ext4', ['-q', '-F', ...steady, ...count, ...blocks, file], { env: withSystemFolders() });
   await mkdir(path);
   await runTool('mount', ['-o', 'loop,nodiscard', file, path], { env: withSystemFolders() });
 }

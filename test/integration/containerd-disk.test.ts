@@ -1,18 +1,14 @@
 /** What `listImageParts` says of a real containerd, against what its filesystem says before and after a removal. */
 
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PartCounts } from '../../agent/core/image-parts.ts';
 import { createContainerdRuntime } from '../../agent/runtime/containerd/containerd-runtime.ts';
 import type { Runtime } from '../../agent/runtime/runtime.ts';
 import { type Containerd, startContainerd } from '../harness/containerd.ts';
-import { type Folder, makeFolder } from '../harness/folder.ts';
 import { type BuiltImage, buildImage, buildLayer } from '../harness/images.ts';
 import { describeWith, needs } from '../harness/needs.ts';
 import { startRegistry, type TestRegistry } from '../harness/registry.ts';
+import { readDisk } from '../harness/small-disk.ts';
 
 /** containerd's database and log, which share the filesystem, grow by some blocks meanwhile. */
 const othersBytes = 16_384;
@@ -33,22 +29,14 @@ const samples: readonly (readonly [string, BuiltImage])[] = [
   ['last', buildImage({ layers: [small] })],
 ];
 
-const title = 'what images take on containerd';
-if (existsSync('/dev/loop-control')) describeWith([...needs.containerd, ...needs.registry], title, measureOnDisk);
-else if (process.env['CI'] === 'true') throw new Error(`${title} cannot run: no loop devices`);
-else describe.skip(`${title} (not run: no loop devices)`, measureOnDisk);
-
-function measureOnDisk(): void {
-  let folder: Folder;
-  let disk: string;
+describeWith([...needs.containerd, ...needs.registry, ...needs.smallDisk], 'what images take on containerd', () => {
   let containerd: Containerd;
   let registry: TestRegistry;
   let runtime: Runtime;
 
   beforeAll(async () => {
-    folder = await makeFolder('stv-d');
-    disk = await mountDisk(folder.path);
-    containerd = await startOn(disk);
+    const disk = { sizeBytes: 400 * 1024 * 1024, blockBytes: 4096 };
+    containerd = await startContainerd(bin === undefined ? { disk } : { disk, bin });
     registry = await startRegistry();
     runtime = createContainerdRuntime({ endpoint: containerd.endpoint });
     for (const [name, image] of samples) {
@@ -60,46 +48,16 @@ function measureOnDisk(): void {
   afterAll(async () => {
     runtime?.close();
     await Promise.all([containerd?.remove(), registry?.remove()]);
-    await folder?.remove();
   });
 
   it.each(samples)('is told as the filesystem tells it: %s', async (_name, { configDigest }) => {
     const parts = await runtime.listImageParts(soon());
     const told = new PartCounts(parts.values()).freedBy(parts.get(configDigest) ?? []);
-    const before = await readDisk(disk);
+    const before = await readDisk(containerd.root);
     expect(await runtime.removeImage(configDigest, soon())).toMatchObject({ kind: 'removed' });
-    const after = await readDisk(disk);
-    const freedBytes = before.bytes - after.bytes;
+    const after = await readDisk(containerd.root);
+    const freedBytes = after.availBytes - before.availBytes;
     expect(Math.abs(told.bytes - freedBytes)).toBeLessThanOrEqual(Math.max(0.002 * freedBytes, othersBytes));
-    expect(told.inodes).toBe(before.inodes - after.inodes);
+    expect(told.inodes).toBe(after.filesFree - before.filesFree);
   });
-}
-
-/** A filesystem of its own with the blocks that a node's has; the folder's reaper unmounts it. */
-async function mountDisk(path: string): Promise<string> {
-  const file = join(path, 'disk.img');
-  const mountpoint = join(path, 'm');
-  await mkdir(mountpoint);
-  execFileSync('truncate', ['--size', '400M', file]);
-  execFileSync('mkfs.ext4', ['-q', '-b', '4096', file]);
-  execFileSync('mount', ['-o', 'loop', file, mountpoint]);
-  return mountpoint;
-}
-
-/** The harness makes its folders where temporary files go. */
-async function startOn(path: string): Promise<Containerd> {
-  const { TMPDIR: before } = process.env;
-  process.env['TMPDIR'] = path;
-  try {
-    return await startContainerd(bin === undefined ? {} : { bin });
-  } finally {
-    if (before === undefined) delete process.env['TMPDIR'];
-    else process.env['TMPDIR'] = before;
-  }
-}
-
-async function readDisk(path: string): Promise<{ readonly bytes: number; readonly inodes: number }> {
-  execFileSync('sync', ['--file-system', path]);
-  const { blocks, bfree, bsize, files, ffree } = await statfs(path);
-  return { bytes: (blocks - bfree) * bsize, inodes: files - ffree };
-}
+});

@@ -15,7 +15,7 @@ const timeout = 300_000;
 
 for (const kind of ['containerd', 'docker'] as const) {
   const daemonNeeds = kind === 'docker' ? needs.dockerd : needs.containerd;
-  describeWith([...daemonNeeds, ...needs.registry], `pruning on ${kind}`, () => {
+  describeWith([...daemonNeeds, ...needs.registry, ...needs.smallDisk], `pruning on ${kind}`, () => {
     test('a full disk comes down to the low watermark, with the right images left and their bytes counted', {
       timeout,
     }, async () => {
