@@ -3,8 +3,7 @@ import { parseCron } from '../../agent/config/cron.ts';
 import type { CronSchedule } from '../../agent/core/cron-schedule.ts';
 import { normaliseReference } from '../../agent/core/image-reference.ts';
 import type { Window } from '../../agent/core/window.ts';
-
-const hourMs = 3_600_000;
+import { defaultPrune } from './default-prune.ts';
 
 /** An image set that selects every node, with what the test cares about. */
 export function sampleSet(name: string, images: readonly string[], more: Partial<ImageSet> = {}): ImageSet {
@@ -46,36 +45,9 @@ export function sampleConfiguration(
   };
 }
 
-/** The defaults, but without jitter. */
+/** The defaults, but without jitter, and by UTC wherever the test runs. */
 export function samplePrune(more: Partial<PruneSettings> = {}): PruneSettings {
-  const week = { enabled: false, unusedForMs: 168 * hourMs };
-  const day = { enabled: false, unusedForMs: 24 * hourMs };
-  return {
-    enabled: true,
-    dryRun: false,
-    schedule: { cron: '0 2 * * *', schedule: sampleSchedule('0 2 * * *'), timeZone: 'UTC' },
-    jitterMs: 0,
-    unusedForMs: 168 * hourMs,
-    minimumAgeMs: hourMs,
-    spaceGraceMs: 24 * hourMs,
-    watermarks: {
-      low: { kind: 'used', ratio: 0.65 },
-      high: { kind: 'used', ratio: 0.75 },
-      critical: { kind: 'used', ratio: 0.82 },
-    },
-    keep: [],
-    keepNewestPerRepository: 0,
-    leftovers: {
-      stopped_container: week,
-      build_cache: week,
-      network: week,
-      volume: week,
-      ingest: day,
-      snapshot: week,
-      lease: day,
-    },
-    ...more,
-  };
+  return { ...defaultPrune, schedule: { ...defaultPrune.schedule, timeZone: 'UTC' }, jitterMs: 0, ...more };
 }
 
 /** @throws Error where `cron` is no cron line */

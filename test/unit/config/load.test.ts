@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Configuration } from '../../../agent/core/configuration.ts';
-import { defaultPrune } from './prune-defaults.ts';
+import { defaultPrune } from '../../fakes/default-prune.ts';
 import { accepted, oneSet } from './texts.ts';
 
 const defaults: Configuration = {

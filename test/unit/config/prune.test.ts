@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { defaultPrune } from './prune-defaults.ts';
+import { defaultPrune } from '../../fakes/default-prune.ts';
 import { accepted, lines, refused } from './texts.ts';
 
 const hourMs = 3_600_000;

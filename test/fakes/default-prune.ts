@@ -1,4 +1,4 @@
-import type { PruneSettings } from '../../../agent/core/configuration.ts';
+import type { PruneSettings } from '../../agent/core/configuration.ts';
 
 const hourMs = 3_600_000;
 const off = (unusedForMs: number) => ({ enabled: false, unusedForMs });
