@@ -69,6 +69,7 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
   async function pull(request: PullRequest, signal: AbortSignal): Promise<PullResult> {
     const leaseId = await leases.acquire(request.reference, signal);
     const follower = createPullFollower(client, { request, leaseId, snapshotter: await readSnapshotter(signal) });
+    await follower.begin(signal);
     const ended = new AbortController();
     const followed = follower.run(AbortSignal.any([signal, ended.signal]));
     try {

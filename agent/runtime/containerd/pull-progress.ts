@@ -31,6 +31,11 @@ export interface FollowedPull {
 }
 
 export interface PullFollower {
+  /**
+   * To be awaited before the pull: where what is pulled is known, reports what is here already, so that it can be told from what
+   * comes. A fast pull would have brought megabytes by the first look beside it. Never throws.
+   */
+  begin(signal: AbortSignal): Promise<void>;
   /** Reports until the signal fires. Trouble with a look only delays the next one: the pull itself says what is wrong. */
   run(signal: AbortSignal): Promise<void>;
   /** The pull is through: everything is here, also what was never seen to come. */
@@ -40,6 +45,11 @@ export interface PullFollower {
 export function createPullFollower(client: GrpcClient, pull: FollowedPull): PullFollower {
   const tracker = createPullTracker(pull.request.expected);
   return {
+    async begin(signal) {
+      if (pull.request.expected === undefined) return;
+      const { first } = createLooks(client, pull, tracker, signal);
+      await first().catch(() => undefined);
+    },
     async run(signal) {
       const { listen, poll } = createLooks(client, pull, tracker, signal);
       await Promise.all([repeat(listen, signal), repeat(poll, signal)]);
@@ -177,15 +187,18 @@ function createLooks(
     request.onProgress(progress);
   }
 
+  async function first(): Promise<void> {
+    await checkBlobs(tracker.unseen());
+    await look();
+    report();
+  }
+
   async function poll(): Promise<void> {
     let pauseMs = fastestPollMs;
     let quietSince = Date.now();
     await checkBlobs(tracker.unseen());
-    let first = request.expected !== undefined;
     while (!signal.aborted) {
-      // The first report says what was here before, so that what comes can be told from it.
-      let moved = (await look()) || first;
-      first = false;
+      let moved = await look();
       if (!moved && Date.now() - quietSince >= usageAfterMs) {
         quietSince = Date.now();
         moved = await activeGrew();
@@ -202,7 +215,7 @@ function createLooks(
     }
   }
 
-  return { listen, poll };
+  return { first, listen, poll };
 }
 
 /** The answer, or undefined where the thing asked for does not exist. */

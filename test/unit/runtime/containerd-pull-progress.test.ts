@@ -94,4 +94,17 @@ describe('the progress of a pull whose blobs are all here', () => {
     await vi.advanceTimersByTimeAsync(120_000);
     expect(reports.length).toBe(before);
   });
+
+  it('begins with what is here already, before the pull: a fast one has fetched megabytes by the first look beside it', async () => {
+    const known: PullProgress[] = [];
+    const request = {
+      reference: 'h/app:2',
+      credential: undefined,
+      expected: [{ digest: `sha256:${'e'.repeat(64)}`, sizeBytes: 4000 }],
+      onProgress: (progress: PullProgress) => known.push(progress),
+    };
+    const follower = createPullFollower(new Containerd().client, { request, leaseId: 'l', snapshotter: 'overlayfs' });
+    await follower.begin(ended.signal);
+    expect(known).toEqual([{ downloadedBytes: 4000, totalBytes: 4000 }]);
+  });
 });
