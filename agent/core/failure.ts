@@ -24,7 +24,8 @@ export type FailureCode = (typeof failureCodes)[number];
 /**
  * Finer names inside a code. `unavailable` (code `runtime`): nobody answers on the runtime's socket; `dead_socket` (code
  * `runtime`): its mounted socket file has no links left and nobody ever will; `state_folder_in_use` (code `other`): another
- * agent or `stevedore pull` holds the state folder.
+ * agent or `stevedore pull` holds the state folder. Of the API server: `forbidden` (code `auth`): RBAC or an admission policy refused;
+ * `conflict` (code `other`): somebody else changed the object, or made it first; `invalid` (code `other`): it refused what was sent.
  */
 export type FailureDetail =
   | 'unavailable'
@@ -41,7 +42,10 @@ export type FailureDetail =
   | 'dns'
   | 'disk_full'
   | 'stalled'
-  | 'digest_mismatch';
+  | 'digest_mismatch'
+  | 'forbidden'
+  | 'conflict'
+  | 'invalid';
 
 export interface FailureOptions {
   readonly detail?: FailureDetail | undefined;

@@ -1,11 +1,12 @@
 import { partStores } from '../core/image-parts.ts';
 import { waitReasons } from '../core/pull-plan.ts';
+import type { ClusterRecorder } from '../work/cluster-recorder.ts';
 import type { Recorder } from '../work/recorder.ts';
 import type { AgentMetrics } from './metric-definitions.ts';
 import { imageStates, planDecisions, toPlanFigures } from './plan-figures.ts';
 
 /** Puts what the working parts report into the metrics. */
-export function createRecorder(metrics: AgentMetrics): Recorder {
+export function createRecorder(metrics: AgentMetrics): Omit<Recorder, keyof ClusterRecorder> {
   return {
     configurationLoaded: (accepted, at) => {
       metrics.reloads.inc();

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Recorder } from '../work/recorder.ts';
 import type { BuildInfo } from './build-info.ts';
+import { createClusterRecorder, defineClusterMetrics, initialiseClusterMetrics } from './cluster-metrics.ts';
 import { defineMetrics } from './metric-definitions.ts';
 import { initialise } from './metric-initial-values.ts';
 import { createRecorder } from './metrics-recorder.ts';
@@ -17,12 +18,15 @@ export function createMetrics(build: BuildInfo): Metrics {
   addProcessMetrics(registry);
   const metrics = defineMetrics(registry);
   initialise(metrics);
+  const clusterMetrics = defineClusterMetrics(registry);
+  initialiseClusterMetrics(clusterMetrics);
   const { version, revision, nodeVersion } = build;
   metrics.buildInfo.set({ version, revision, node_version: nodeVersion }, 1);
   return {
     contentType: registry.contentType,
     render: () => registry.metrics(),
     ...createRecorder(metrics),
+    ...createClusterRecorder(clusterMetrics),
   };
 }
 

@@ -8,6 +8,7 @@ import type { PruneTrigger } from '../core/prune-round.ts';
 import type { WaitReason } from '../core/pull-plan.ts';
 import type { RoundOutcome } from '../core/pull-round.ts';
 import type { ImageFilesystem, RuntimeInfo } from '../runtime/runtime.ts';
+import type { ClusterRecorder } from './cluster-recorder.ts';
 
 export interface ImageSetCounts {
   readonly imageSet: string;
@@ -33,7 +34,7 @@ export interface PruneRunRecord {
   readonly filesystemFreedBytes: number;
 }
 
-export interface Recorder {
+export interface Recorder extends ClusterRecorder {
   configurationLoaded(accepted: boolean, at: number): void;
   dryRun(active: boolean): void;
 

@@ -4,6 +4,7 @@ import type { ImageFilesystem } from '../../agent/core/node-images.ts';
 import type { PrunePlan, RemoveReason } from '../../agent/core/prune-plan.ts';
 import type { WaitReason } from '../../agent/core/pull-plan.ts';
 import type { ImageSetCounts, PruneRunRecord, Recorder, RemovalFailureReason } from '../../agent/work/recorder.ts';
+import { RecordingClusterRecorder } from './recording-cluster-recorder.ts';
 
 interface RecordedRemoval {
   readonly reason: RemoveReason;
@@ -12,7 +13,7 @@ interface RecordedRemoval {
 }
 
 /** Keeps what was reported, for tests. */
-export class RecordingRecorder implements Recorder {
+export class RecordingRecorder extends RecordingClusterRecorder implements Recorder {
   readonly accepted: boolean[] = [];
   readonly up: boolean[] = [];
   readonly failures: string[] = [];

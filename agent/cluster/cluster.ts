@@ -1,0 +1,97 @@
+/**
+ * The port to Kubernetes, as small as the agent's rights: its own Node, the ConfigMaps and Leases of its own namespace, Events.
+ * Every method but `watch` rejects with a Failure: `network` and `timeout` (the API server does not answer), `tls`, `auth` (401; 403 with
+ * detail `forbidden`), `not_found`, `rate_limited`, `other` (409 with detail `conflict`; 422 with detail `invalid`).
+ */
+
+import type { NodeState } from '../core/node-state.ts';
+
+export interface ConfigMapObject {
+  readonly name: string;
+  readonly uid: string;
+  /** Epoch ms. */
+  readonly createdAt: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The value of `config.yaml`; undefined: there is no such key. */
+  readonly text: string | undefined;
+}
+
+export interface ClusterHandlers {
+  /** On every change of what `NodeState` holds; undefined: there is no such Node (deleted, or not there yet). */
+  readonly onNode: (node: NodeState | undefined) => void;
+  /** All ConfigMaps of the namespace that may concern the agent (its own by name, teams' by label), whole, on every change of one of them. */
+  readonly onConfigMaps: (configMaps: readonly ConfigMapObject[]) => void;
+  /**
+   * True when both watches are known to live; false with the reason when one of them broke or went silent. Repeated only when
+   * it changes.
+   */
+  readonly onContact: (live: boolean, problem: string | undefined) => void;
+}
+
+/** Keys and fields to change, and no others. */
+export interface NodeStatusPatch {
+  /** Null removes the label. */
+  readonly labels: Readonly<Record<string, string | null>>;
+  /** Undefined: leave it; null: remove it. Times are epoch ms. */
+  readonly condition:
+    | {
+        readonly type: string;
+        readonly status: 'True' | 'False';
+        readonly reason: string;
+        readonly message: string;
+        readonly lastHeartbeatAt: number;
+        readonly lastTransitionAt: number;
+      }
+    | { readonly type: string; readonly remove: true }
+    | undefined;
+}
+
+export interface LeaseRecord {
+  readonly name: string;
+  readonly resourceVersion: string;
+  /** Empty: nobody holds it. */
+  readonly holder: string;
+  readonly durationSeconds: number;
+  /** Of its last holder, by that node's clock: for people; expiry is judged by the time since the record last changed here. */
+  readonly renewedAt: number | undefined;
+}
+
+export interface ClusterEvent {
+  readonly type: 'Normal' | 'Warning';
+  /** CamelCase, of a closed list. */
+  readonly reason: string;
+  /** CamelCase: what was done. */
+  readonly action: string;
+  /** At most 1,024 bytes; longer ones are shortened. */
+  readonly note: string;
+}
+
+export interface Cluster {
+  /**
+   * Watches the Node and the namespace's ConfigMaps, lists them again when it must, and begins again with backoff after any error.
+   * Resolves when the signal fires; never rejects for what a server does.
+   */
+  watch(handlers: ClusterHandlers, signal: AbortSignal): Promise<void>;
+  /** Both as they are now, once. */
+  read(signal: AbortSignal): Promise<{ readonly node: NodeState; readonly configMaps: readonly ConfigMapObject[] }>;
+
+  /** One strategic merge patch on nodes/status: labels and conditions are merged by key there. `dryRun`: nothing is stored. */
+  patchNodeStatus(patch: NodeStatusPatch, signal: AbortSignal, options?: { readonly dryRun?: boolean }): Promise<void>;
+  /** Removes the taints with this key, guarded by their place in the list; reads again and retries when the list moved. */
+  removeTaint(key: string, signal: AbortSignal): Promise<'removed' | 'absent'>;
+
+  /** Leases of the namespace whose names begin with `prefix`. */
+  listLeases(prefix: string, signal: AbortSignal): Promise<readonly LeaseRecord[]>;
+  /** @throws Failure detail `conflict` when it exists already */
+  createLease(name: string, holder: string, durationSeconds: number, signal: AbortSignal): Promise<LeaseRecord>;
+  /**
+   * Takes, renews (same holder) or gives back (empty holder) a Lease. @throws Failure detail `conflict` when somebody else changed it
+   * since `lease` was read
+   */
+  updateLease(lease: LeaseRecord, holder: string, durationSeconds: number, signal: AbortSignal): Promise<LeaseRecord>;
+
+  /** An Event on the own Node. */
+  createEvent(event: ClusterEvent, signal: AbortSignal): Promise<void>;
+
+  close(): Promise<void>;
+}
