@@ -87,7 +87,7 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
       reconciler.setConfiguration(configuration);
       pruneJob.settingsChanged();
     },
-    onLabels: (labels) => reconciler.setLabels(labels),
+    onNode: (node) => reconciler.setNode(node),
     onProblem: (problem) => health.report('configuration', problem),
   });
   const registry = createLazyRegistry(async () => {
@@ -101,8 +101,8 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
 
   /** Everything that is desired must be known: with half of it, the rest would look unwanted. */
   function pruneSubject(): PruneSubject | undefined {
-    const { configuration, labels } = inputs;
-    if (configuration === undefined || labels === undefined || connected === undefined) return undefined;
+    const { configuration, node } = inputs;
+    if (configuration === undefined || node === undefined || connected === undefined) return undefined;
     const { desiredNames: desired, pullingNames: pulling } = reconciler;
     return { settings: configuration.prune, connected, desired, pulling, ownImage: settings.ownImage };
   }

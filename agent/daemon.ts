@@ -4,6 +4,8 @@ import { watchLabels } from './cluster/standalone.ts';
 import { watchConfigurationFile } from './config/file-source.ts';
 import { createControlServer } from './control/control-server.ts';
 import { Failure, runtimeUnavailable } from './core/failure.ts';
+import type { Labels } from './core/label-selector.ts';
+import { standaloneNode } from './core/node-state.ts';
 import { toPlanDocument } from './core/plan-document.ts';
 import { sleep } from './core/sleep.ts';
 import type { NodeAgent } from './node-agent.ts';
@@ -55,7 +57,10 @@ export async function runDaemon(agent: NodeAgent, signal: AbortSignal): Promise<
     onConfiguration: inputs.acceptConfiguration.bind(inputs),
     onMistakes: inputs.refuseConfiguration.bind(inputs),
   };
-  const labelHandlers = { onLabels: inputs.acceptLabels.bind(inputs), onMistakes: inputs.refuseLabels.bind(inputs) };
+  const labelHandlers = {
+    onLabels: (labels: Labels) => inputs.acceptNode(standaloneNode(settings.nodeName, labels)),
+    onMistakes: inputs.refuseLabels.bind(inputs),
+  };
   try {
     const address = await http.start(both);
     await control?.start(both);

@@ -4,6 +4,7 @@ import { loadLabels } from './cluster/standalone.ts';
 import { loadConfigurationFile } from './config/file-source.ts';
 import { Failure } from './core/failure.ts';
 import { formatMistakes } from './core/mistake.ts';
+import { standaloneNode } from './core/node-state.ts';
 import type { PlanInput } from './core/plan-document.ts';
 import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
 import type { PullRoundEvent, RoundOutcome } from './core/pull-round.ts';
@@ -82,6 +83,6 @@ async function loadInputs({ settings, inputs }: NodeAgent): Promise<void> {
   if (!loaded.ok) throw new Failure('other', formatMistakes(loaded.mistakes, settings.configFile));
   const own = await loadLabels(settings);
   if (!own.ok) throw new Failure('other', formatMistakes(own.mistakes, settings.labelsFile ?? ''));
-  inputs.acceptLabels(own.labels);
+  inputs.acceptNode(standaloneNode(settings.nodeName, own.labels));
   inputs.acceptConfiguration(loaded.configuration, loaded.warnings);
 }

@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Configuration, Mistake } from '../core/configuration.ts';
-import type { Labels } from '../core/label-selector.ts';
 import type { Logger } from '../core/logger.ts';
 import { formatMistakes } from '../core/mistake.ts';
+import type { NodeState } from '../core/node-state.ts';
 import type { Recorder } from './recorder.ts';
 
 export interface NodeInputsParts {
@@ -10,7 +11,7 @@ export interface NodeInputsParts {
   readonly recorder: Pick<Recorder, 'configurationLoaded'>;
   readonly log: Logger;
   readonly onConfiguration: (configuration: Configuration) => void;
-  readonly onLabels: (labels: Labels) => void;
+  readonly onNode: (node: NodeState) => void;
   /** What is missing for work to begin; undefined: nothing. */
   readonly onProblem: (problem: string | undefined) => void;
 }
@@ -19,9 +20,9 @@ export interface NodeInputsParts {
 export class NodeInputs {
   readonly #parts: NodeInputsParts;
   #configuration: Configuration | undefined;
-  #labels: Labels | undefined;
+  #node: NodeState | undefined;
   #configurationProblem = 'no configuration has been accepted yet';
-  #labelsProblem = 'the labels of the node are not known yet';
+  #nodeProblem = 'the labels of the node are not known yet';
 
   constructor(parts: NodeInputsParts) {
     this.#parts = parts;
@@ -31,13 +32,13 @@ export class NodeInputs {
     return this.#configuration;
   }
 
-  get labels(): Labels | undefined {
-    return this.#labels;
+  get node(): NodeState | undefined {
+    return this.#node;
   }
 
   get problem(): string | undefined {
     if (this.#configuration === undefined) return this.#configurationProblem;
-    return this.#labels === undefined ? this.#labelsProblem : undefined;
+    return this.#node === undefined ? this.#nodeProblem : undefined;
   }
 
   acceptConfiguration(configuration: Configuration, warnings: readonly Mistake[] = []): void {
@@ -61,18 +62,19 @@ export class NodeInputs {
     this.#report();
   }
 
-  acceptLabels(labels: Labels): void {
-    const { log, onLabels } = this.#parts;
-    this.#labels = labels;
-    log.info({ labels }, 'node labels');
+  acceptNode(node: NodeState): void {
+    const { log, onNode } = this.#parts;
+    const { labels } = node;
+    if (!isDeepStrictEqual(labels, this.#node?.labels)) log.info({ labels }, 'node labels');
+    this.#node = node;
     this.#report();
-    onLabels(labels);
+    onNode(node);
   }
 
   refuseLabels(mistakes: readonly Mistake[]): void {
     const { log, labelsSource: source } = this.#parts;
-    this.#labelsProblem = formatMistakes(mistakes, source);
-    const inForce = this.#labels === undefined ? 'none are in force' : 'the last good ones stay in force';
+    this.#nodeProblem = formatMistakes(mistakes, source);
+    const inForce = this.#node === undefined ? 'none are in force' : 'the last good ones stay in force';
     log.error({ source, mistakes }, `labels refused, ${inForce}`);
     this.#report();
   }

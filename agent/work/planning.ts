@@ -87,14 +87,14 @@ export class Planning {
     filesystem: ImageFilesystem | undefined,
   ): PlanInput {
     const { inputs, connected, nodeName, usage } = this.#parts;
-    const { configuration, labels, problem } = inputs;
-    if (configuration === undefined || labels === undefined)
+    const { configuration, node, problem } = inputs;
+    if (configuration === undefined || node === undefined)
       throw new Failure('other', problem ?? 'nothing is known yet');
     if (plan === undefined) throw runtimeUnavailable();
     const { enabled, dryRun } = configuration.prune;
     const notes = toPruneNotes(configuration.prune, usage, filesystem, nodeName, Date.now());
     return {
-      node: { name: nodeName, labels },
+      node: { name: nodeName, labels: node.labels },
       runtime: connected()?.info,
       configuration,
       plan,

@@ -40,7 +40,7 @@ export class PullRunner {
   }
 
   decide(
-    { configuration, labels }: Inputs,
+    { configuration, node }: Inputs,
     desired: Desired,
     { images, layers, filesystem }: Observation,
     reclaimableBytes = 0,
@@ -58,7 +58,7 @@ export class PullRunner {
       manifests: this.manifests.knowledge,
       remoteDigests: this.manifests.remoteDigests,
       backoffs: this.backoffs.all,
-      policy: this.#parts.toPolicy(configuration, labels),
+      policy: this.#parts.toPolicy(configuration, node),
     });
   }
 

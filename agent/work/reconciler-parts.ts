@@ -2,9 +2,9 @@ import type { Configuration } from '../core/configuration.ts';
 import type { Credential } from '../core/credentials.ts';
 import type { DesiredImage } from '../core/desired-images.ts';
 import type { Failure } from '../core/failure.ts';
-import type { Labels } from '../core/label-selector.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
+import type { NodeState } from '../core/node-state.ts';
 import type { PullPolicy } from '../core/pull-planner.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Runtime, RuntimeInfo } from '../runtime/runtime.ts';
@@ -20,7 +20,7 @@ export interface ReconcilerParts {
   readonly credentialsOf: (image: DesiredImage) => Promise<readonly Credential[]>;
   /** The image filesystem; undefined where it is not known. */
   readonly readFilesystem: (info: RuntimeInfo) => Promise<ImageFilesystem | undefined>;
-  readonly toPolicy: (configuration: Configuration, labels: Labels) => PullPolicy;
+  readonly toPolicy: (configuration: Configuration, node: NodeState) => PullPolicy;
   /** Who to tell when the runtime stops answering. */
   readonly onRuntimeLost: (runtime: Runtime, failure: Failure) => void;
   readonly usage: Pick<UsageTracker, 'observe' | 'pulled'>;
@@ -34,6 +34,6 @@ export interface ReconcilerParts {
 /** What a look needs; all of it known, or there is nothing to look at yet. */
 export interface Inputs {
   readonly configuration: Configuration;
-  readonly labels: Labels;
+  readonly node: NodeState;
   readonly connected: Connected;
 }

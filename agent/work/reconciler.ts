@@ -1,8 +1,8 @@
 import type { Configuration } from '../core/configuration.ts';
 import { type Desired, toDesired } from '../core/desired-images.ts';
 import { Failure } from '../core/failure.ts';
-import type { Labels } from '../core/label-selector.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
+import type { NodeState } from '../core/node-state.ts';
 import type { PullPlan } from '../core/pull-plan.ts';
 import type { PullDecision } from '../core/pull-planner.ts';
 import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
@@ -26,7 +26,7 @@ export class Reconciler {
   readonly #rounds = new Rounds();
   readonly #report: LookReport;
   #configuration: Configuration | undefined;
-  #labels: Labels | undefined;
+  #node: NodeState | undefined;
   #desired: Desired = { images: [], selected: [], unselected: [] };
   #connected: Connected | undefined;
   /** Ends a look whose inputs changed while it was waiting for the runtime. */
@@ -74,8 +74,8 @@ export class Reconciler {
     this.#onDesiredChange();
   }
 
-  setLabels(labels: Labels): void {
-    this.#labels = labels;
+  setNode(node: NodeState): void {
+    this.#node = node;
     this.#onDesiredChange();
   }
 
@@ -162,17 +162,17 @@ export class Reconciler {
   }
 
   #inputs(): Inputs | undefined {
-    const [configuration, labels, connected] = [this.#configuration, this.#labels, this.#connected];
-    if (configuration === undefined || labels === undefined || connected === undefined) return undefined;
-    return { configuration, labels, connected };
+    const [configuration, node, connected] = [this.#configuration, this.#node, this.#connected];
+    if (configuration === undefined || node === undefined || connected === undefined) return undefined;
+    return { configuration, node, connected };
   }
 
   /** Acts at once, before any look: what nobody wants any more stops within the second, also when the runtime is slow. */
   #onDesiredChange(): void {
-    if (this.#configuration === undefined || this.#labels === undefined) return;
-    this.#desired = toDesired(this.#configuration.imageSets, this.#labels);
+    if (this.#configuration === undefined || this.#node === undefined) return;
+    this.#desired = toDesired(this.#configuration.imageSets, this.#node.labels);
     this.#parts.prune.lock.keep(this.desiredNames);
-    const { isAllowed } = this.#parts.toPolicy(this.#configuration, this.#labels);
+    const { isAllowed } = this.#parts.toPolicy(this.#configuration, this.#node);
     const wanted = abortUndesired(this.#runner.pulls, this.#desired, this.#configuration.prefetch, isAllowed);
     this.#runner.backoffs.retain(wanted);
     this.#runner.manifests.retain(wanted);

@@ -3,6 +3,7 @@ import { toDesired } from '../../../agent/core/desired-images.ts';
 import { Failure } from '../../../agent/core/failure.ts';
 import type { RuntimeImage } from '../../../agent/core/node-images.ts';
 import { type PullWorld, planPulls } from '../../../agent/core/pull-planner.ts';
+import { standaloneNode } from '../../../agent/core/node-state.ts';
 import { toPullPolicy } from '../../../agent/core/pull-policy.ts';
 import { type FakeImage, fakeImage, fakeLayer, toManifestSummary } from '../../fakes/fake-image.ts';
 import { sampleConfiguration, sampleSet, sampleWindow } from '../../fakes/samples.ts';
@@ -29,7 +30,7 @@ function world(sets: Parameters<typeof sampleConfiguration>[0], more: Partial<Pu
     remoteDigests: new Map(),
     reclaimableBytes: 0,
     backoffs: new Map(),
-    policy: toPullPolicy(configuration, {}),
+    policy: toPullPolicy(configuration, standaloneNode('n1', {})),
     ...more,
   };
 }
@@ -177,7 +178,7 @@ describe('what waits', () => {
   });
 
   test('images wait while prefetch is off, and then nothing is asked of the registry', () => {
-    const policy = toPullPolicy(sampleConfiguration([], { enabled: false }), {});
+    const policy = toPullPolicy(sampleConfiguration([], { enabled: false }), standaloneNode('n1', {}));
     const { plan, lookUps } = planPulls(world([sampleSet('s', [a])], { policy, manifests: new Map() }));
     expect(plan.waiting).toMatchObject([{ reference: a, reason: 'paused' }]);
     expect(lookUps.manifests).toEqual([]);
@@ -186,14 +187,14 @@ describe('what waits', () => {
 
 describe('what is refused', () => {
   test('an image that allow does not match', () => {
-    const policy = toPullPolicy(sampleConfiguration([], { allow: ['reg.example/b'] }), {});
+    const policy = toPullPolicy(sampleConfiguration([], { allow: ['reg.example/b'] }), standaloneNode('n1', {}));
     const { plan } = planPulls(world([sampleSet('s', [a, b])], { policy }));
     expect(plan.refused).toMatchObject([{ reference: a, code: 'policy', detail: 'not_allowed' }]);
     expect(plan.pulls.map(({ reference }) => reference)).toEqual([b]);
   });
 
   test('an image above maxImageSize; one of unknown size waits instead of passing', () => {
-    const policy = toPullPolicy(sampleConfiguration([], { maxImageSizeBytes: 1_000 }), {});
+    const policy = toPullPolicy(sampleConfiguration([], { maxImageSizeBytes: 1_000 }), standaloneNode('n1', {}));
     const manifests = new Map([
       ...known({ [a]: fakeImage('a', { layers: [901] }) }),
       [b, { kind: 'failed', failure: new Failure('network', 'no route') }] as const,
@@ -233,7 +234,7 @@ describe('pullPolicy Always', () => {
 
 test('a control-plane node pulls one at a time unless the configuration says otherwise', () => {
   const labels = { 'node-role.kubernetes.io/control-plane': '' };
-  expect(toPullPolicy(sampleConfiguration([]), {}).concurrency).toBe(2);
-  expect(toPullPolicy(sampleConfiguration([]), labels).concurrency).toBe(1);
-  expect(toPullPolicy(sampleConfiguration([], { concurrency: 3 }), labels).concurrency).toBe(3);
+  expect(toPullPolicy(sampleConfiguration([]), standaloneNode('n1', {})).concurrency).toBe(2);
+  expect(toPullPolicy(sampleConfiguration([]), standaloneNode('n1', labels)).concurrency).toBe(1);
+  expect(toPullPolicy(sampleConfiguration([], { concurrency: 3 }), standaloneNode('n1', labels)).concurrency).toBe(3);
 });

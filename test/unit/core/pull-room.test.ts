@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ImageSet } from '../../../agent/core/configuration.ts';
 import { toDesired } from '../../../agent/core/desired-images.ts';
 import { type PullDecision, type PullWorld, planPulls } from '../../../agent/core/pull-planner.ts';
+import { standaloneNode } from '../../../agent/core/node-state.ts';
 import { toPullPolicy } from '../../../agent/core/pull-policy.ts';
 import { type FakeImage, fakeImage, fakeLayer, toManifestSummary } from '../../fakes/fake-image.ts';
 import { sampleConfiguration, sampleSet } from '../../fakes/samples.ts';
@@ -43,7 +44,7 @@ function decide(
     ),
     remoteDigests: new Map(),
     backoffs: new Map(),
-    policy: toPullPolicy(sampleConfiguration(sets), {}),
+    policy: toPullPolicy(sampleConfiguration(sets), standaloneNode('n1', {})),
   });
 }
 

@@ -1,3 +1,4 @@
+import { standaloneNode } from '../../../agent/core/node-state.ts';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Failure } from '../../../agent/core/failure.ts';
 import { FakeNode } from '../../fakes/fake-node.ts';
@@ -11,7 +12,7 @@ beforeEach(async () => {
   node = new FakeNode();
   node.runtime.registry.add(a, { layers: [1_000] });
   void node.start();
-  node.reconciler.setLabels({});
+  node.reconciler.setNode(standaloneNode('n1', {}));
   node.reconciler.setConfiguration(sampleConfiguration([sampleSet('s', [a])]));
   await vi.advanceTimersByTimeAsync(0);
 });

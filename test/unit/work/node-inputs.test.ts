@@ -12,7 +12,7 @@ test('what a configuration probably does not mean is logged when it is accepted,
     recorder: { configurationLoaded: () => undefined },
     log: { ...silentLogger, warn: (fields, message) => logged.push({ ...fields, message }) },
     onConfiguration: (configuration) => accepted.push(configuration),
-    onLabels: () => undefined,
+    onNode: () => undefined,
     onProblem: () => undefined,
   });
   const parsed = parseConfiguration('prune:\n  unusedFor: 0s\n  keep: ["*"]\n', '/etc/config.yaml');

@@ -1,3 +1,4 @@
+import { standaloneNode } from '../../../agent/core/node-state.ts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseCron } from '../../../agent/config/cron.ts';
 import type { PruneSettings } from '../../../agent/core/configuration.ts';
@@ -31,7 +32,7 @@ afterEach(async () => {
 
 async function start(options: FakeNodeOptions = {}, prune: Partial<PruneSettings> = {}, desired: string[] = []) {
   node = new FakeNode(options);
-  node.reconciler.setLabels({});
+  node.reconciler.setNode(standaloneNode('n1', {}));
   configure(prune, desired);
   void node.start();
   await pass();

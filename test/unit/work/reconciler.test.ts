@@ -1,3 +1,4 @@
+import { standaloneNode } from '../../../agent/core/node-state.ts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Failure } from '../../../agent/core/failure.ts';
 import type { PullRoundEvent } from '../../../agent/core/pull-round.ts';
@@ -42,13 +43,13 @@ function want(images: readonly string[], more: Parameters<typeof sampleSet>[2] =
 
 test('a node holds the images that its labels ask for', async () => {
   const gpu = { matchLabels: { gpu: 'yes' }, matchExpressions: [] };
-  node.reconciler.setLabels({});
+  node.reconciler.setNode(standaloneNode('n1', {}));
   node.reconciler.setConfiguration(
     sampleConfiguration([sampleSet('all', [a]), sampleSet('gpu', [b], { nodeSelector: gpu })]),
   );
   await pass();
   expect(await held()).toEqual([a]);
-  node.reconciler.setLabels({ gpu: 'yes' });
+  node.reconciler.setNode(standaloneNode('n1', { gpu: 'yes' }));
   await pass();
   expect(await held()).toEqual([a, b]);
   expect(node.recorder.sets).toMatchObject([
@@ -59,7 +60,7 @@ test('a node holds the images that its labels ask for', async () => {
 
 describe('changes', () => {
   test('the registry is asked at once about what a change brings, also while the runtime is slow to list what is here', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     want([a]);
     await pass();
     node.asked.length = 0;
@@ -74,7 +75,7 @@ describe('changes', () => {
   });
 
   test('the registry is not asked ahead about what must not be pulled', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     want([a]);
     await pass();
     node.asked.length = 0;
@@ -86,7 +87,7 @@ describe('changes', () => {
   });
 
   test('a pull that is no longer desired is aborted at once, also when the runtime does not answer, and its lease is let go', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.holdPull(a, 100);
     want([a]);
     await pass();
@@ -105,7 +106,7 @@ describe('changes', () => {
   test.each([{ enabled: false }, { dryRun: true }])(
     'an off switch (%o) stops pulls at once and keeps others from starting',
     async (off) => {
-      node.reconciler.setLabels({});
+      node.reconciler.setNode(standaloneNode('n1', {}));
       node.runtime.holdPull(a, 100);
       want([a, b], {}, { concurrency: 1 });
       await pass();
@@ -117,7 +118,7 @@ describe('changes', () => {
   );
 
   test('an aborted pull resumes where it stopped', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.holdPull(a, 600);
     want([a]);
     await pass();
@@ -137,7 +138,7 @@ test('a layer that two images share is counted once', async () => {
   const base = fakeLayer('base', 5_000);
   node.runtime.registry.add(a, { layers: [base, 10] });
   node.runtime.registry.add(b, { layers: [base, 20] });
-  node.reconciler.setLabels({});
+  node.reconciler.setNode(standaloneNode('n1', {}));
   want([a, b]);
   await pass();
   expect(await held()).toEqual([a, b]);
@@ -146,7 +147,7 @@ test('a layer that two images share is counted once', async () => {
 
 describe('failures', () => {
   test('a transient failure is tried again by itself, a permanent one not soon', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.failPull(a, new Failure('network', 'reset'));
     node.runtime.failPull(b, new Failure('not_found', 'no such tag'));
     want([a, b]);
@@ -160,7 +161,7 @@ describe('failures', () => {
   });
 
   test('a changed configuration ends the wait', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.failPull(a, new Failure('not_found', 'no such tag'));
     want([a]);
     await pass(1_000);
@@ -173,7 +174,7 @@ describe('failures', () => {
   test('every credential is tried, and changed ones end the wait of a refused image', async () => {
     node.runtime.registry.requireLogin('reg.example', 'robot', 'new');
     node.credentials = [sampleCredential('reg.example', 'old'), sampleCredential('reg.example', 'older')];
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     want([a]);
     await pass();
     expect(node.recorder.failures).toEqual(['auth']);
@@ -186,7 +187,7 @@ describe('failures', () => {
   test('silence is given up, slowness is not', async () => {
     await node.stop();
     void start({ unpackMs: 3_600_000 });
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.holdPull(b, 100);
     want([a, b], {}, { stallTimeoutMs: 60_000 });
     await pass(65_000);
@@ -197,7 +198,7 @@ describe('failures', () => {
   test('where no progress shows, only the limit on the whole counts', async () => {
     await node.stop();
     void start({ like: 'cri' });
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.holdPull(a, 100);
     want([a], {}, { stallTimeoutMs: 1_000, pullTimeoutMs: 60_000 });
     await pass(59_000);
@@ -208,7 +209,7 @@ describe('failures', () => {
 });
 
 test('an image that vanishes is noticed by event, counted and pulled again; when it keeps vanishing, later and later', async () => {
-  node.reconciler.setLabels({});
+  node.reconciler.setNode(standaloneNode('n1', {}));
   want([a]);
   await pass();
   node.runtime.vanish(a);
@@ -226,7 +227,7 @@ test('an image that vanishes is noticed by event, counted and pulled again; when
 test('without events the loss is noticed at the next look, within 30 s', async () => {
   await node.stop();
   void start({ like: 'cri' });
-  node.reconciler.setLabels({});
+  node.reconciler.setNode(standaloneNode('n1', {}));
   want([a]);
   await pass();
   node.runtime.vanish(a);
@@ -235,7 +236,7 @@ test('without events the loss is noticed at the next look, within 30 s', async (
 });
 
 test('with pullPolicy Always a moved tag is noticed after its interval and pulled; an unmoved one costs no pull', async () => {
-  node.reconciler.setLabels({});
+  node.reconciler.setNode(standaloneNode('n1', {}));
   want([a], { pullPolicy: 'Always', refreshEveryMs: 60_000 });
   await pass(70_000);
   const pulls = () => node.runtime.calls.filter(({ method }) => method === 'pull').length;
@@ -248,7 +249,7 @@ test('with pullPolicy Always a moved tag is noticed after its interval and pulle
 
 describe('the runtime goes', () => {
   test('and comes back: the agent waits, reconnects and looks again', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.holdPull(a, 100);
     want([a]);
     await pass();
@@ -282,7 +283,7 @@ describe('a round on request', () => {
   }
 
   test('tells what it pulled, and that there is nothing left to do', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     want([a, b]);
     const first = follow();
     await pass();
@@ -295,7 +296,7 @@ describe('a round on request', () => {
   });
 
   test('ends although something failed, and tries what waited for its backoff', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.failPull(b, new Failure('not_found', 'no such tag'));
     want([a, b]);
     const first = follow();
@@ -308,7 +309,7 @@ describe('a round on request', () => {
   });
 
   test('fails when the runtime goes meanwhile', async () => {
-    node.reconciler.setLabels({});
+    node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.holdPull(a, 100);
     want([a]);
     const { outcome } = follow();
