@@ -10,7 +10,7 @@ import {
   parseReference,
   registryHostRule,
 } from '../core/image-reference.ts';
-import { imageSetNameRule, labelKeyRule, labelValueRule } from '../core/label-syntax.ts';
+import { imageSetNameRule, labelKeyRule, labelValueRule, ownLabelRule } from '../core/label-syntax.ts';
 import { referenceGlobRule } from '../core/reference-glob.ts';
 import { formatDuration, parseDuration, parsePercentage, parseSize } from '../core/units.ts';
 import type { Watermark } from '../core/watermark.ts';
@@ -110,7 +110,7 @@ export const absolutePath = text((value) =>
 );
 
 export const imageSetName = text(imageSetNameRule);
-export const labelKey = text(labelKeyRule);
+export const selectorKey = text((key) => labelKeyRule(key) ?? ownLabelRule(key));
 export const labelValue = text(labelValueRule);
 export const allowGlob = text(referenceGlobRule);
 

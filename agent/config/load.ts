@@ -63,4 +63,4 @@ function withoutEmptySections(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).filter(([key, inner]) => inner !== null || !sections.has(key)));
 }
 
-const sections: ReadonlySet<string> = new Set(['registries', 'credentials', 'imageSets', 'prefetch', 'prune']);
+const sections: ReadonlySet<string> = new Set(['registries', 'credentials', 'imageSets', 'prefetch', 'gate', 'prune']);

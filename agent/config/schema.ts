@@ -4,7 +4,7 @@
  */
 
 import * as z from 'zod';
-import type { Configuration, CredentialSource, ImageSet, RegistrySettings } from '../core/configuration.ts';
+import type { Configuration, CredentialSource, GateSettings, ImageSet, RegistrySettings } from '../core/configuration.ts';
 import type { LabelRequirement } from '../core/label-selector.ts';
 import * as field from './fields.ts';
 import { prune } from './prune-schema.ts';
@@ -46,7 +46,7 @@ const credential = z.union([
 
 const requirement = z
   .strictObject({
-    key: field.labelKey,
+    key: field.selectorKey,
     operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
     values: z.array(field.labelValue).optional(),
   })
@@ -66,7 +66,7 @@ const requirement = z
   );
 
 const nodeSelector = z.strictObject({
-  matchLabels: z.record(field.labelKey, field.labelValue).default({}),
+  matchLabels: z.record(field.selectorKey, field.labelValue).default({}),
   matchExpressions: z.array(requirement).default([]),
 });
 
@@ -115,15 +115,24 @@ const prefetch = z
     allow: z.array(field.allowGlob).optional(),
     maxImageSize: field.size.optional(),
     pinBudget: field.pinBudget.prefault('50%'),
+    maxNodes: field.wholeNumber(1, 1000).optional(),
+    spreadOver: field.duration(0, dayMs).prefault('0s'),
+    pauseOnDrain: z.boolean().default(true),
   })
-  .transform(({ stallTimeout, pullTimeout, maxImageSize, concurrency, allow, ...value }) => ({
+  .transform(({ stallTimeout, pullTimeout, maxImageSize, concurrency, allow, maxNodes, spreadOver, ...value }) => ({
     ...value,
     concurrency,
     allow,
     stallTimeoutMs: stallTimeout,
     pullTimeoutMs: pullTimeout,
     maxImageSizeBytes: maxImageSize,
+    maxNodes,
+    spreadOverMs: spreadOver,
   }));
+
+const gate = z
+  .strictObject({ deadline: field.duration(10 * secondMs, dayMs).prefault('15m') })
+  .transform(({ deadline: deadlineMs }): GateSettings => ({ deadlineMs }));
 
 export const configurationSchema = z
   .strictObject({
@@ -131,6 +140,7 @@ export const configurationSchema = z
     credentials: z.array(credential).default([]),
     imageSets: z.array(imageSet).superRefine(unique('name'), field.always).default([]),
     prefetch: prefetch.prefault({}),
+    gate: gate.prefault({}),
     prune: prune.prefault({}),
   })
   .transform((value): Configuration => value);

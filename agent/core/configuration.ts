@@ -46,6 +46,12 @@ export interface PrefetchSettings {
   readonly maxImageSizeBytes: number | undefined;
   /** How much of the image filesystem pinned images may take, where the runtime has pins. */
   readonly pinBudget: PinBudget;
+  /** At most so many nodes of the cluster pull at once; undefined: no limit. */
+  readonly maxNodes: number | undefined;
+  /** Each node waits its own, fixed part of this before it pulls what was found missing. */
+  readonly spreadOverMs: number;
+  /** No pulls on a node that is being drained. */
+  readonly pauseOnDrain: boolean;
 }
 
 export type PinBudget =
@@ -93,11 +99,17 @@ export interface PruneSettings {
   readonly leftovers: Readonly<Record<RemovableLeftoverKind, LeftoverRule>>;
 }
 
+export interface GateSettings {
+  /** From when the startup taint was first seen: then the node is let go whatever is missing. */
+  readonly deadlineMs: number;
+}
+
 export interface Configuration {
   readonly registries: readonly RegistrySettings[];
   readonly credentials: readonly CredentialSource[];
   readonly imageSets: readonly ImageSet[];
   readonly prefetch: PrefetchSettings;
+  readonly gate: GateSettings;
   readonly prune: PruneSettings;
 }
 

@@ -14,6 +14,15 @@ export function labelKeyRule(key: string): string | undefined {
   return nameRule(key.slice(slash + 1), slash < 0 ? 'a label key' : 'the part of a label key after /');
 }
 
+/** The labels `image-set.stevedore.dev/<name>` tell the state of the sets: no set can depend on them. */
+export const imageSetLabelPrefix = 'image-set.stevedore.dev/';
+
+/** A selector on what its own outcome changes would switch its set on and off for ever. */
+export function ownLabelRule(key: string): string | undefined {
+  if (!key.startsWith(imageSetLabelPrefix)) return undefined;
+  return `Stevedore writes this label itself: no selector may use the prefix ${imageSetLabelPrefix}`;
+}
+
 /** A label value may be empty, a name may not. */
 export function labelValueRule(value: string): string | undefined {
   return value === '' ? undefined : nameRule(value, 'a label value');

@@ -39,8 +39,12 @@ export function sampleConfiguration(
       allow: undefined,
       maxImageSizeBytes: undefined,
       pinBudget: { kind: 'share', ratio: 0.5 },
+      maxNodes: undefined,
+      spreadOverMs: 0,
+      pauseOnDrain: true,
       ...prefetch,
     },
+    gate: { deadlineMs: 900_000 },
     prune: samplePrune(prune),
   };
 }
