@@ -4,7 +4,14 @@
  */
 
 import * as z from 'zod';
-import type { Configuration, CredentialSource, GateSettings, ImageSet, RegistrySettings } from '../core/configuration.ts';
+import {
+  type Configuration,
+  type CredentialSource,
+  defaultGateDeadlineMs,
+  type GateSettings,
+  type ImageSet,
+  type RegistrySettings,
+} from '../core/configuration.ts';
 import type { LabelRequirement } from '../core/label-selector.ts';
 import * as field from './fields.ts';
 import { prune } from './prune-schema.ts';
@@ -131,7 +138,7 @@ const prefetch = z
   }));
 
 const gate = z
-  .strictObject({ deadline: field.duration(10 * secondMs, dayMs).prefault('15m') })
+  .strictObject({ deadline: field.duration(10 * secondMs, dayMs).default(defaultGateDeadlineMs) })
   .transform(({ deadline: deadlineMs }): GateSettings => ({ deadlineMs }));
 
 export const configurationSchema = z

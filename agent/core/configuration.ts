@@ -99,8 +99,11 @@ export interface PruneSettings {
   readonly leftovers: Readonly<Record<RemovableLeftoverKind, LeftoverRule>>;
 }
 
+/** Also in force while there is no configuration. */
+export const defaultGateDeadlineMs = 900_000;
+
 export interface GateSettings {
-  /** From when the startup taint was first seen: then the node is let go whatever is missing. */
+  /** From when the startup taint was first seen; then the node is let go whatever is missing. */
   readonly deadlineMs: number;
 }
 

@@ -3,6 +3,7 @@ import { parseCron } from '../../agent/config/cron.ts';
 import type { CronSchedule } from '../../agent/core/cron-schedule.ts';
 import { normaliseReference } from '../../agent/core/image-reference.ts';
 import type { Window } from '../../agent/core/window.ts';
+import { defaultPrefetch } from './default-prefetch.ts';
 import { defaultPrune } from './default-prune.ts';
 
 /** An image set that selects every node, with what the test cares about. */
@@ -30,20 +31,7 @@ export function sampleConfiguration(
     registries: [],
     credentials: [],
     imageSets,
-    prefetch: {
-      enabled: true,
-      dryRun: false,
-      concurrency: undefined,
-      stallTimeoutMs: 300_000,
-      pullTimeoutMs: undefined,
-      allow: undefined,
-      maxImageSizeBytes: undefined,
-      pinBudget: { kind: 'share', ratio: 0.5 },
-      maxNodes: undefined,
-      spreadOverMs: 0,
-      pauseOnDrain: true,
-      ...prefetch,
-    },
+    prefetch: { ...defaultPrefetch, ...prefetch },
     gate: { deadlineMs: 900_000 },
     prune: samplePrune(prune),
   };

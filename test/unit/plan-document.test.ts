@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { ImageSet, PrefetchSettings } from '../../agent/core/configuration.ts';
+import type { ImageSet } from '../../agent/core/configuration.ts';
 import { type PlanInput, toPlanDocument } from '../../agent/core/plan-document.ts';
+import { defaultPrefetch } from '../fakes/default-prefetch.ts';
 import { samplePrune, unplannedPrune } from './prune-plan-sample.ts';
 
 const at = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -22,16 +23,7 @@ function imageSet(name: string, images: readonly string[], more: Partial<ImageSe
   };
 }
 
-const prefetch: PrefetchSettings = {
-  enabled: true,
-  dryRun: false,
-  concurrency: undefined,
-  stallTimeoutMs: 300_000,
-  pullTimeoutMs: undefined,
-  allow: undefined,
-  maxImageSizeBytes: undefined,
-  pinBudget: { kind: 'share', ratio: 0.5 },
-};
+const prefetch = defaultPrefetch;
 
 /** An image in every list, one of them in two sets, and one with everything unknown. */
 const full: PlanInput = {

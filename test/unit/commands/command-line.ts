@@ -6,6 +6,7 @@ import type { Agent, CommandContext, CreateAgent, Output } from '../../../agent/
 import { runCommandLine } from '../../../agent/commands/program.ts';
 import type { PlanInput } from '../../../agent/core/plan-document.ts';
 import type { Settings } from '../../../agent/settings.ts';
+import { defaultPrefetch } from '../../fakes/default-prefetch.ts';
 import { unplannedPrune } from '../prune-plan-sample.ts';
 
 export interface Ran {
@@ -76,16 +77,7 @@ export const samplePlan: PlanInput = {
   node: { name: 'gpu-1', labels: { accelerator: 'nvidia' } },
   runtime: { kind: 'docker', name: 'docker', version: '20.10.24', imageStore: 'graphdriver', snapshotter: 'overlay2' },
   configuration: {
-    prefetch: {
-      enabled: true,
-      dryRun: false,
-      concurrency: undefined,
-      stallTimeoutMs: 300_000,
-      pullTimeoutMs: undefined,
-      allow: undefined,
-      maxImageSizeBytes: undefined,
-      pinBudget: { kind: 'share', ratio: 0.5 },
-    },
+    prefetch: defaultPrefetch,
     imageSets: ['gpu', 'edge'].map((name) => ({
       name,
       nodeSelector: { matchLabels: {}, matchExpressions: [] },

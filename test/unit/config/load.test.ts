@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Configuration } from '../../../agent/core/configuration.ts';
+import { defaultPrefetch } from '../../fakes/default-prefetch.ts';
 import { defaultPrune } from '../../fakes/default-prune.ts';
 import { accepted, oneSet } from './texts.ts';
 
@@ -7,16 +8,8 @@ const defaults: Configuration = {
   registries: [],
   credentials: [],
   imageSets: [],
-  prefetch: {
-    enabled: true,
-    dryRun: false,
-    concurrency: undefined,
-    stallTimeoutMs: 300_000,
-    pullTimeoutMs: undefined,
-    allow: undefined,
-    maxImageSizeBytes: undefined,
-    pinBudget: { kind: 'share', ratio: 0.5 },
-  },
+  prefetch: defaultPrefetch,
+  gate: { deadlineMs: 900_000 },
   prune: defaultPrune,
 };
 
@@ -25,7 +18,7 @@ test.each([
   '# nothing yet\n',
   '---\n',
   '{}',
-  'imageSets:\nprefetch:\nprune:\nregistries:\ncredentials:\n',
+  'imageSets:\nprefetch:\ngate:\nprune:\nregistries:\ncredentials:\n',
   'prune: {}',
 ])('a configuration that says nothing wants nothing: %j', (text) => expect(accepted(text)).toEqual(defaults));
 
@@ -128,8 +121,19 @@ test.each([
   ['pinBudget: 100%', { pinBudget: { kind: 'share', ratio: 1 } }],
   ['pinBudget: 0%', { pinBudget: { kind: 'share', ratio: 0 } }],
   ['pinBudget: 200Gi', { pinBudget: { kind: 'bytes', bytes: 200 * 2 ** 30 } }],
+  ['maxNodes: 1', { maxNodes: 1 }],
+  ['maxNodes: 1000', { maxNodes: 1000 }],
+  ['spreadOver: 24h', { spreadOverMs: 86_400_000 }],
+  ['pauseOnDrain: false', { pauseOnDrain: false }],
 ])('prefetch: %s', (option, effect) => {
   expect(accepted(`prefetch: { ${option} }`)).toEqual({ ...defaults, prefetch: { ...defaults.prefetch, ...effect } });
+});
+
+test.each([
+  ['10s', 10_000],
+  ['24h', 86_400_000],
+])('gate: { deadline: %s }', (deadline, deadlineMs) => {
+  expect(accepted(`gate: { deadline: ${deadline} }`)).toEqual({ ...defaults, gate: { deadlineMs } });
 });
 
 test('JSON is read too, with tabs, and so are anchors and a byte order mark', () => {

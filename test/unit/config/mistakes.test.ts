@@ -81,6 +81,16 @@ test.each<[string, string, string]>([
     'imageSets[0].nodeSelector.matchLabels.a',
     'a label value must',
   ],
+  [
+    oneSet('nodeSelector: { matchLabels: { image-set.stevedore.dev/b: ready } }'),
+    'imageSets[0].nodeSelector.matchLabels["image-set.stevedore.dev/b"]',
+    'Stevedore writes this label itself',
+  ],
+  [
+    oneSet('nodeSelector: { matchExpressions: [{ key: image-set.stevedore.dev/b, operator: Exists }] }'),
+    'imageSets[0].nodeSelector.matchExpressions[0].key',
+    'Stevedore writes this label itself',
+  ],
   [oneSet('nodeSelector: { a: b }'), 'imageSets[0].nodeSelector.a', 'unknown key'],
   [
     oneSet('nodeSelector: { matchExpressions: [{ key: a, operator: In }] }'),
@@ -121,6 +131,13 @@ test.each<[string, string, string]>([
   ['prefetch: { pinBudget: 0 }', 'prefetch.pinBudget', 'a share such as 50% (0%: pin nothing)'],
   ['prefetch: { pinBudget: "50" }', 'prefetch.pinBudget', 'a share such as 50% (0%: pin nothing)'],
   ['prefetch: { pinBudget: 101% }', 'prefetch.pinBudget', 'at most 100%'],
+  ['prefetch: { maxNodes: 0 }', 'prefetch.maxNodes', 'from 1 to 1000'],
+  ['prefetch: { maxNodes: 1001 }', 'prefetch.maxNodes', 'from 1 to 1000'],
+  ['prefetch: { spreadOver: 25h }', 'prefetch.spreadOver', 'must be at most 1d'],
+  ['prefetch: { spreadOver: 0 }', 'prefetch.spreadOver', 'must be a duration'],
+  ['prefetch: { pauseOnDrain: 1 }', 'prefetch.pauseOnDrain', 'must be true or false'],
+  ['gate: { deadline: 9s }', 'gate.deadline', 'must be at least 10s'],
+  ['gate: { deadline: 25h }', 'gate.deadline', 'must be at most 1d'],
   ['[]', '', 'must be a map'],
   ['hello', '', 'must be a map'],
 ])('%s', (text, path, rule) => {
@@ -132,7 +149,7 @@ test.each([
   'harbor: {}',
   'coordinator: {}',
   'warm: {}',
-  'prefetch: { maxNodes: 2 }',
+  'gate: { taint: x }',
   'prune: { window: { cron: "0 2 * * *" } }',
 ])('a key that has no effect does not exist: %s', (text) =>
   expect(refused(text).map(({ rule }) => rule)).toEqual(['unknown key']),
