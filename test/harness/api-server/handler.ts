@@ -1,0 +1,234 @@
+/** From a request to its answer: who is it, may they, what is asked; and the log of it all. */
+
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Admission } from './admission.ts';
+import { Answer, type AnyResponse } from './answer.ts';
+import { authorize, type Rule } from './authorization.ts';
+import type { Connections } from './connections.ts';
+import { type ApiServerFaults, takeAnswer } from './faults.ts';
+import { parseTarget, type RequestTarget } from './resources.ts';
+import { ApiError, methodNotAllowed, noSuchResource, tooLarge, trouble, unauthorized } from './status.ts';
+import type { Store } from './store.ts';
+import type { Tokens, User } from './tokens.ts';
+import { patch, update } from './updates.ts';
+import { create, get, list, remove } from './verbs.ts';
+import { WatchStream } from './watch-stream.ts';
+
+export interface ApiRequest {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  /** `get list watch create update patch delete`, as in RBAC; for what is no resource the method in lower case. */
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string | undefined;
+  readonly subresource: string | undefined;
+  readonly namespace: string | undefined;
+  readonly name: string | undefined;
+  readonly contentType: string;
+  /** Parsed where it is JSON. */
+  body: unknown;
+  /** `undefined`: 401, or no answer. */
+  user: string | undefined;
+  /** `undefined`: not answered, or not yet. */
+  status: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Requests of one connection have the same; the first is 1. */
+  readonly connection: number;
+  readonly httpVersion: string;
+}
+
+/** What both kinds of request of Node have. */
+export interface AnyRequest extends AsyncIterable<Buffer> {
+  readonly method?: string;
+  readonly url?: string;
+  readonly httpVersion: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly socket: { readonly remotePort?: number };
+}
+
+interface Parts {
+  readonly store: Store;
+  readonly faults: ApiServerFaults;
+  readonly tokens: Tokens;
+  readonly rules: readonly Rule[];
+  readonly connections: Connections;
+  readonly options: {
+    readonly admission?: Admission;
+    readonly bookmarkIntervalMs?: number;
+    readonly watchList?: boolean;
+    readonly version?: string;
+  };
+}
+
+const mostBodyBytes = 3 * 1_048_576;
+const byVerb = { get, list, create, update, patch, delete: remove } as const;
+
+export class Handler {
+  readonly requests: ApiRequest[] = [];
+  readonly watches = new Set<WatchStream>();
+  admission: Admission | undefined;
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.admission = parts.options.admission;
+  }
+
+  endWatches(): void {
+    for (const watch of this.watches) watch.end();
+  }
+
+  silenceWatches(): void {
+    for (const watch of this.watches) watch.silence();
+  }
+
+  serve(request: AnyRequest, response: AnyResponse): void {
+    const { faults, connections } = this.#parts;
+    const { remotePort } = request.socket;
+    const url = new URL(request.url ?? '/', 'https://server');
+    const target = parseTarget(request.method ?? 'GET', url.pathname, url.searchParams);
+    const logged = toLogged(request, url, target, connections.idOf(remotePort));
+    this.requests.push(logged);
+    const answer = new Answer(response, faults);
+    // A client that leaves while its body is read or a delay runs needs no answer.
+    void this.#answer(request, url, target, logged, answer).catch(() => connections.resetOne(remotePort));
+  }
+
+  async #answer(
+    request: AnyRequest,
+    url: URL,
+    target: RequestTarget,
+    logged: ApiRequest,
+    answer: Answer,
+  ): Promise<void> {
+    const { faults, connections, tokens, store } = this.#parts;
+    const header = request.headers['authorization'];
+    const user = tokens.authenticate(
+      typeof header === 'string' ? header : undefined,
+      (name) => store.get('nodes', undefined, name)?.metadata.uid,
+    );
+    logged.user = user?.name;
+    const planned = takeAnswer(faults, target, user?.name);
+    if (faults.hang || planned === 'hang') return;
+    if (planned === 'cut') return connections.resetOne(request.socket.remotePort);
+    if (faults.delayMs > 0) await wait(faults.delayMs);
+    try {
+      if (planned !== undefined) throw trouble(planned);
+      await this.#dispatch(request, url, target, user, logged, answer);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const retry = error.status.details?.retryAfterSeconds;
+      logged.status = error.code;
+      send(answer, error.code, error.status, retry === undefined ? {} : { 'retry-after': String(retry) });
+    }
+  }
+
+  async #dispatch(
+    request: AnyRequest,
+    url: URL,
+    target: RequestTarget,
+    user: User | undefined,
+    logged: ApiRequest,
+    answer: Answer,
+  ): Promise<void> {
+    const { store, faults, rules, options } = this.#parts;
+    const body = await readBody(request);
+    logged.body = toLoggedBody(body);
+    if (user === undefined) throw unauthorized();
+    const refusal = authorize(user, target, url.pathname, rules);
+    if (refusal !== undefined) throw refusal;
+    const { resource, verb, namespace, name, subresource } = target;
+    if (resource === undefined) return this.#answerOther(url.pathname, target, logged, answer);
+    const isLost = resource.namespaced && name !== undefined && namespace === undefined;
+    const hasSubresource = subresource === undefined || (subresource === 'status' && resource.hasStatus);
+    if (!hasSubresource || (isLost && verb !== 'list' && verb !== 'watch')) throw noSuchResource();
+    if (verb === 'watch') {
+      const { bookmarkIntervalMs = 60_000, watchList = false } = options;
+      const settings = { bookmarkIntervalMs, watchList, silent: faults.silent };
+      const place = resource.namespaced ? namespace : undefined;
+      logged.status = 200;
+      const watch = new WatchStream(store, resource, place, url.searchParams, answer, settings);
+      this.watches.add(watch);
+      answer.onClose(() => this.watches.delete(watch));
+      return;
+    }
+    const run = verb in byVerb ? byVerb[verb as keyof typeof byVerb] : undefined;
+    if (run === undefined) throw methodNotAllowed();
+    const { contentType } = logged;
+    const { admission } = this;
+    const call = { store, admission, resource, target, query: url.searchParams, user, contentType, body };
+    const { code, body: found } = run(call);
+    logged.status = code;
+    send(answer, code, found);
+  }
+
+  #answerOther(path: string, { plural }: RequestTarget, logged: ApiRequest, answer: Answer): void {
+    if (plural !== undefined) throw noSuchResource();
+    const { version = 'v1.36.3' } = this.#parts.options;
+    const [, major = '', minor = ''] = /^v(\d+)\.(\d+)/.exec(version) ?? [];
+    logged.status = 200;
+    if (path === '/version') return send(answer, 200, { major, minor, gitVersion: version, platform: 'linux/amd64' });
+    if (/^\/(?:healthz|livez|readyz)$/.test(path)) return sendText(answer, 200, 'ok');
+    logged.status = 404;
+    return sendText(answer, 404, '404 page not found\n');
+  }
+}
+
+function toLogged(request: AnyRequest, url: URL, target: RequestTarget, connection: number): ApiRequest {
+  const { verb, group, plural, subresource, namespace, name } = target;
+  const type = request.headers['content-type'];
+  return {
+    method: request.method ?? '',
+    path: url.pathname,
+    query: Object.fromEntries(url.searchParams),
+    verb,
+    group,
+    resource: plural,
+    subresource,
+    namespace,
+    name,
+    contentType: typeof type === 'string' ? (type.split(';')[0] ?? '').trim() : '',
+    body: undefined,
+    user: undefined,
+    status: undefined,
+    at: Date.now(),
+    connection,
+    httpVersion: request.httpVersion,
+  };
+}
+
+async function readBody(request: AnyRequest): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request) {
+    bytes += chunk.length;
+    // Read to the end, so that the client hears the answer; a real server closes the connection.
+    if (bytes <= mostBodyBytes) chunks.push(chunk);
+  }
+  if (bytes > mostBodyBytes) throw tooLarge(mostBodyBytes);
+  return Buffer.concat(chunks);
+}
+
+function toLoggedBody(body: Buffer): unknown {
+  if (body.length === 0) return undefined;
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    return body.toString();
+  }
+}
+
+function send(answer: Answer, code: number, body: object, headers: Record<string, string> = {}): void {
+  answer.begin(code, { 'content-type': 'application/json', 'cache-control': 'no-cache, private', ...headers });
+  answer.write(`${JSON.stringify(body)}\n`);
+  answer.end();
+}
+
+function sendText(answer: Answer, code: number, text: string): void {
+  answer.begin(code, { 'content-type': 'text/plain; charset=utf-8' });
+  answer.write(text);
+  answer.end();
+}
