@@ -4,7 +4,12 @@
  * detail `forbidden`), `not_found`, `rate_limited`, `other` (409 with detail `conflict`; 422 with detail `invalid`).
  */
 
+import type { ClusterEvent } from '../core/node-event-text.ts';
+import type { NodeStatusPatch } from '../core/node-report.ts';
 import type { NodeState } from '../core/node-state.ts';
+
+export type { ClusterEvent } from '../core/node-event-text.ts';
+export type { NodeStatusPatch } from '../core/node-report.ts';
 
 export interface ConfigMapObject {
   readonly name: string;
@@ -28,24 +33,6 @@ export interface ClusterHandlers {
   readonly onContact: (live: boolean, problem: string | undefined) => void;
 }
 
-/** Keys and fields to change, and no others. */
-export interface NodeStatusPatch {
-  /** Null removes the label. */
-  readonly labels: Readonly<Record<string, string | null>>;
-  /** Undefined: leave it; null: remove it. Times are epoch ms. */
-  readonly condition:
-    | {
-        readonly type: string;
-        readonly status: 'True' | 'False';
-        readonly reason: string;
-        readonly message: string;
-        readonly lastHeartbeatAt: number;
-        readonly lastTransitionAt: number;
-      }
-    | { readonly type: string; readonly remove: true }
-    | undefined;
-}
-
 export interface LeaseRecord {
   readonly name: string;
   readonly resourceVersion: string;
@@ -54,16 +41,6 @@ export interface LeaseRecord {
   readonly durationSeconds: number;
   /** Of its last holder, by that node's clock: for people; expiry is judged by the time since the record last changed here. */
   readonly renewedAt: number | undefined;
-}
-
-export interface ClusterEvent {
-  readonly type: 'Normal' | 'Warning';
-  /** CamelCase, of a closed list. */
-  readonly reason: string;
-  /** CamelCase: what was done. */
-  readonly action: string;
-  /** At most 1,024 bytes; longer ones are shortened. */
-  readonly note: string;
 }
 
 export interface Cluster {

@@ -1,6 +1,6 @@
 import type { PlanDocument } from '../core/plan-document.ts';
 import { toPrunePlanText } from './prune-plan-text.ts';
-import { toReadableSize } from './sizes.ts';
+import { toReadableSize } from '../core/readable-size.ts';
 import { type Column, toTable } from './table.ts';
 
 /** Below this an image's name is no longer readable. */

@@ -2,7 +2,7 @@ import type { LeftoverKind } from '../core/leftovers.ts';
 import type { PlanLeftovers, PlanPrune, PlanPruneImage } from '../core/prune-document.ts';
 import type { UsageSource } from '../core/usage.ts';
 import { toImageName } from './image-names.ts';
-import { toReadableSize } from './sizes.ts';
+import { toReadableSize } from '../core/readable-size.ts';
 import { type Column, toTable } from './table.ts';
 
 /** Narrower than a pull's: it leaves room for the other columns on a terminal of 80. */

@@ -1,7 +1,7 @@
 import type { PruneRoundEvent } from '../core/prune-round.ts';
 import type { Output } from './context.ts';
 import { toPruneEventText } from './prune-text.ts';
-import { toReadableSize } from './sizes.ts';
+import { toReadableSize } from '../core/readable-size.ts';
 
 /** Shows a run while it goes on; `close` whatever happened, so that what was done is told also of a run that was cut short. */
 export interface PruneReporter {

@@ -1,7 +1,7 @@
 import type { PruneRoundEvent, Reclaimed } from '../core/prune-round.ts';
 import { toImageNames } from './image-names.ts';
 import { outcomeWords } from './outcome-words.ts';
-import { toReadableSize } from './sizes.ts';
+import { toReadableSize } from '../core/readable-size.ts';
 
 type Planned = Extract<PruneRoundEvent, { kind: 'planned' }>;
 type Leftover = Extract<PruneRoundEvent, { kind: 'leftover' }>;

@@ -1,6 +1,6 @@
 import type { PullRoundEvent } from '../core/pull-round.ts';
 import { outcomeWords } from './outcome-words.ts';
-import { toReadableSize } from './sizes.ts';
+import { toReadableSize } from '../core/readable-size.ts';
 
 /** Shows a round while it goes on; `close` whatever happened, so that a terminal is left as it was. */
 export interface PullReporter {

@@ -1,7 +1,7 @@
 /** The second act: the disk fills, and what nothing uses goes. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { toReadableSize } from '../../agent/commands/sizes.ts';
+import { toReadableSize } from '../../agent/core/readable-size.ts';
 import { type BuiltLayer, buildImage, buildLayer, busyboxImage, busyboxLayer } from '../harness/images.ts';
 import type { TestRegistry } from '../harness/registry.ts';
 import type { DemoNode } from './node.ts';
