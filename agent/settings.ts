@@ -5,12 +5,27 @@ import type { RuntimeKind } from './runtime/runtime.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
+export interface ClusterSettings {
+  readonly nodeName: string;
+  /** A kubeconfig file; undefined: the pod's service account. */
+  readonly kubeconfig: string | undefined;
+  /** Of the ConfigMaps and Leases. */
+  readonly namespace: string;
+  /** Holds the main configuration under the key `config.yaml`. */
+  readonly configMap: string;
+  /** The key of the startup taint that the agent removes; undefined: none. */
+  readonly gateTaint: string | undefined;
+}
+
 export interface Settings {
   readonly configFile: string;
   /** From `--label` and STEVEDORE_LABELS; they win over the file's. */
   readonly labels: Labels;
   readonly labelsFile: string | undefined;
+  /** The Node's in a cluster, else the host name. */
   readonly nodeName: string;
+  /** Undefined: without Kubernetes. In a cluster the configuration and the labels come from the API server, not from `configFile` and `labels`. */
+  readonly cluster: ClusterSettings | undefined;
   readonly runtime: RuntimeKind | 'auto';
   /** `unix:///run/containerd/containerd.sock`; undefined: look at the usual places. */
   readonly endpoint: string | undefined;

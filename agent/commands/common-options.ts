@@ -1,21 +1,25 @@
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { errorMessage } from '../core/failure.ts';
-import { InvalidReferenceError, parseReference, storedName } from '../core/image-reference.ts';
-import type { Labels } from '../core/label-selector.ts';
-import { labelKeyRule, labelValueRule } from '../core/label-syntax.ts';
-import { toSocketPath } from '../runtime/endpoint.ts';
 import type { RuntimeKind } from '../runtime/runtime.ts';
 import type { LogLevel, Settings } from '../settings.ts';
-import { UsageError } from './exit-codes.ts';
+import { addClusterOptions, type ClusterOptions, parseCluster, refuseFiles } from './cluster-options.ts';
+import {
+  createFindGiven,
+  type Given,
+  parseChoice,
+  parseEndpoint,
+  parseLabelList,
+  parseLabels,
+  parseListen,
+  parseOwnImage,
+  parsePath,
+} from './option-values.ts';
 
 /** As commander hands them over: only what was written on the command line. */
-export interface CommonOptions {
+export interface CommonOptions extends ClusterOptions {
   readonly config?: string;
   readonly label?: readonly string[];
   readonly labelsFile?: string;
-  readonly nodeName?: string;
   readonly runtime?: string;
   readonly endpoint?: string;
   readonly imageFilesystem?: string;
@@ -37,7 +41,7 @@ const logLevels: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error
 /** On the root command; commander takes them before and after the command's name. */
 export function addCommonOptions(command: Command): Command {
   const collect = (value: string, earlier: readonly string[] = []): readonly string[] => [...earlier, value];
-  return command
+  const withFiles = command
     .option('--config <file>', `configuration file (default: ${defaults.configFile}; env: STEVEDORE_CONFIG)`)
     .addOption(
       new Option(
@@ -48,8 +52,8 @@ export function addCommonOptions(command: Command): Command {
     .option(
       '--labels-file <file>',
       'labels of this node, one KEY=VALUE a line, # comments; watched (env: STEVEDORE_LABELS_FILE)',
-    )
-    .option('--node-name <name>', "this node's name (default: the host name; env: STEVEDORE_NODE_NAME)")
+    );
+  return addClusterOptions(withFiles)
     .option('--runtime <kind>', `container runtime: ${runtimes.join(', ')} (default: auto; env: STEVEDORE_RUNTIME)`)
     .option('--endpoint <url>', "the runtime's socket, unix:///… (default: the usual places; env: STEVEDORE_ENDPOINT)")
     .option(
@@ -73,23 +77,21 @@ export function addCommonOptions(command: Command): Command {
 
 /** The options that say what to look at: with one of them on the command line, a running agent's answer is not meant. */
 export function findViewOptions(options: CommonOptions): readonly string[] {
-  const { config, label, labelsFile, nodeName, runtime, endpoint, ownImage } = options;
+  const { config, label, labelsFile, runtime, endpoint, ownImage } = options;
   const given = {
     '--config': config,
     '--label': label,
     '--labels-file': labelsFile,
-    '--node-name': nodeName,
+    '--node-name': options.nodeName,
+    '--kubeconfig': options.kubeconfig,
+    '--namespace': options.namespace,
+    '--config-map': options.configMap,
+    '--gate-taint': options.gateTaint,
     '--runtime': runtime,
     '--endpoint': endpoint,
     '--own-image': ownImage,
   };
   return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
-}
-
-/** A value with the name by which the user gave it. An empty variable counts as not set, as manifests often leave it. */
-export interface Given {
-  readonly name: string;
-  readonly value: string;
 }
 
 /**
@@ -101,19 +103,20 @@ export function parseSettings(
   environment: NodeJS.ProcessEnv,
   defaultLogLevel: LogLevel,
 ): Settings {
-  const given = (name: string, value: string | undefined): Given | undefined => {
-    if (value !== undefined) return { name: `--${name}`, value };
-    const variable = `STEVEDORE_${name.toUpperCase().replaceAll('-', '_')}`;
-    const set = environment[variable];
-    return set === undefined || set === '' ? undefined : { name: variable, value: set };
-  };
+  const given = createFindGiven(environment);
+  const cluster = parseCluster(options, given, environment);
+  const config = given('config', options.config);
+  const labelOptions = options.label ?? [];
+  const labelList = given('labels', undefined);
   const labelsFile = given('labels-file', options.labelsFile);
   const imageFilesystem = given('image-filesystem', options.imageFilesystem);
+  if (cluster !== undefined) refuseFiles([config, ...labelOptions.map(toLabelGiven), labelList, labelsFile]);
   return {
-    configFile: parsePath(given('config', options.config), defaults.configFile),
-    labels: { ...parseLabelList(given('labels', undefined)), ...parseLabels('--label', options.label ?? []) },
+    configFile: parsePath(config, defaults.configFile),
+    labels: { ...parseLabelList(labelList), ...parseLabels('--label', labelOptions) },
     labelsFile: labelsFile === undefined ? undefined : parsePath(labelsFile, ''),
-    nodeName: parseNodeName(given('node-name', options.nodeName)),
+    nodeName: cluster?.nodeName ?? hostname().toLowerCase(),
+    cluster,
     runtime: parseChoice(given('runtime', options.runtime) ?? { name: '--runtime', value: 'auto' }, runtimes),
     endpoint: parseEndpoint(given('endpoint', options.endpoint)),
     imageFilesystem: imageFilesystem === undefined ? undefined : parsePath(imageFilesystem, ''),
@@ -127,80 +130,6 @@ export function parseSettings(
   };
 }
 
-/** @throws UsageError naming option or variable, value and rule */
-export function fail({ name, value }: Given, rule: string): never {
-  throw new UsageError(`${name} ${JSON.stringify(value)}: ${rule}`);
-}
-
-function parsePath(given: Given | undefined, fallback: string): string {
-  if (given === undefined) return fallback;
-  if (given.value === '' || given.value.includes('\0')) fail(given, 'must be a path');
-  return resolve(given.value);
-}
-
-function parseNodeName(given: Given | undefined): string {
-  const name = given?.value ?? hostname().toLowerCase();
-  if (given !== undefined && !/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(name)) {
-    fail(given, 'must be a DNS name in lower case');
-  }
-  return name;
-}
-
-/** @throws UsageError naming the choices */
-export function parseChoice<T extends string>(given: Given, choices: readonly T[]): T {
-  return choices.find((known) => known === given.value) ?? fail(given, `must be one of ${choices.join(', ')}`);
-}
-
-/** As a runtime stores it, so that it can be compared with what is there. */
-function parseOwnImage(given: Given | undefined): string | undefined {
-  if (given === undefined) return undefined;
-  try {
-    return storedName(parseReference(given.value));
-  } catch (error) {
-    if (!(error instanceof InvalidReferenceError)) throw error;
-    return fail(given, `must be an image reference: ${error.rule}`);
-  }
-}
-
-function parseEndpoint(given: Given | undefined): string | undefined {
-  if (given === undefined) return undefined;
-  try {
-    toSocketPath(given.value);
-  } catch (error) {
-    throw new UsageError(`${given.name}: ${errorMessage(error)}`);
-  }
-  return given.value;
-}
-
-function parseListen(given: Given): Settings['listen'] {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(given.value);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port > 65_535) {
-    fail(given, 'must be HOST:PORT, for example 127.0.0.1:9746, 0.0.0.0:9746 or [::1]:9746');
-  }
-  return { host, port };
-}
-
-function parseLabelList(given: Given | undefined): Labels {
-  if (given === undefined) return {};
-  const pairs = given.value.split(',').map((pair) => pair.trim());
-  return parseLabels(
-    given.name,
-    pairs.filter((pair) => pair !== ''),
-  );
-}
-
-function parseLabels(name: string, pairs: readonly string[]): Labels {
-  const labels: Record<string, string> = {};
-  for (const pair of pairs) {
-    const split = pair.indexOf('=');
-    if (split < 1) fail({ name, value: pair }, 'must be KEY=VALUE');
-    const key = pair.slice(0, split);
-    const value = pair.slice(split + 1);
-    const rule = labelKeyRule(key) ?? labelValueRule(value);
-    if (rule !== undefined) fail({ name, value: pair }, rule);
-    labels[key] = value;
-  }
-  return labels;
+function toLabelGiven(value: string): Given {
+  return { name: '--label', value };
 }

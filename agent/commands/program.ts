@@ -3,7 +3,8 @@ import { errorMessage } from '../core/failure.ts';
 import { readBuildInfo } from '../ops/build-info.ts';
 import { addCommonOptions, type CommonOptions, parseSettings } from './common-options.ts';
 import type { CommandContext } from './context.ts';
-import { exitCodes, toExitCode } from './exit-codes.ts';
+import { exitCodes, toExitCode, UsageError } from './exit-codes.ts';
+import type { Settings } from '../settings.ts';
 import { addPruneOptions, type PruneOptions, parsePruneOrder } from './prune-options.ts';
 
 type JsonOption = { readonly json?: boolean };
@@ -64,13 +65,13 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
   program
     .command('check')
     .description('check a configuration file: all its mistakes at once; exit code 1 when there are any')
-    .argument('[file]', "the file, - for standard input (default: --config's)")
+    .argument('[file]', "the file, - for standard input (default: --config's; in a cluster there is none)")
     .option('--json', 'print JSON')
     .addHelpText('after', checkExamples)
     .action(async (file: string | undefined, { json = false }: JsonOption) => {
       const settings = parseSettings(program.opts<CommonOptions>(), environment, 'error');
       const { check } = await import('./check.ts');
-      finish(await check(file ?? settings.configFile, json, context));
+      finish(await check(file ?? defaultFile(settings), json, context));
     });
   program
     .command('plan')
@@ -105,6 +106,14 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
   return program;
 }
 
+/** @throws UsageError in a cluster */
+function defaultFile({ cluster, configFile }: Settings): string {
+  if (cluster === undefined) return configFile;
+  const { namespace, configMap } = cluster;
+  const pipe = `kubectl get configmap -n ${namespace} ${configMap} -o jsonpath='{.data.config\\.yaml}' | stevedore check -`;
+  throw new UsageError(`check needs a file in a cluster; for the configuration in force: ${pipe}`);
+}
+
 const rootExamples = `
 Options may stand before or after the command, and win over environment variables.
 
@@ -114,6 +123,7 @@ Examples:
   stevedore pull --config config.yaml --label accelerator=nvidia
   stevedore prune --dry-run
   stevedore run --config config.yaml --labels-file labels --listen 0.0.0.0:9746
+  stevedore run --node-name gpu-1 --kubeconfig kubeconfig
 
 Exit codes:
   0   done, or nothing to do
@@ -126,18 +136,23 @@ Exit codes:
 const runExamples = `
 Serves /livez, /readyz and /metrics on --listen. SIGTERM and SIGINT stop it within 5 s, a second one at once.
 
+With --node-name the agent is in a cluster: it watches that Node and the ConfigMaps of its namespace, and goes on with the last good
+ones where the API server does not answer. --config, --label and --labels-file are mistakes then.
+
 Examples:
   stevedore run --config config.yaml --label accelerator=nvidia
-  STEVEDORE_LABELS=accelerator=nvidia,zone=a stevedore run --runtime containerd --state-dir /var/lib/stevedore`;
+  STEVEDORE_LABELS=accelerator=nvidia,zone=a stevedore run --runtime containerd --state-dir /var/lib/stevedore
+  stevedore run --node-name gpu-1 --kubeconfig kubeconfig --namespace stevedore --config-map stevedore`;
 
 const checkExamples = `
 Examples:
   stevedore check config.yaml
-  kubectl get configmap stevedore -o jsonpath='{.data.config\\.yaml}' | stevedore check -`;
+  kubectl get configmap -n stevedore stevedore -o jsonpath='{.data.config\\.yaml}' | stevedore check -`;
 
 const planExamples = `
-Where an agent runs on the same state folder, it is asked for its plan; with --config, --label, --labels-file, --node-name,
---runtime, --endpoint or --own-image on the command line the node is looked at with those instead: so a change can be tried out.
+Where an agent runs on the same state folder, it is asked for its plan; with --config, --label, --labels-file, --runtime,
+--endpoint, --own-image or one of the options of a cluster on the command line the node is looked at with those instead: so a change
+can be tried out.
 
 Examples:
   stevedore plan

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type PruneOrder, pruneTiers } from '../core/prune-round.ts';
 import { parseSize } from '../core/units.ts';
-import { fail, parseChoice } from './common-options.ts';
+import { fail, parseChoice } from './option-values.ts';
 
 /** As commander hands them over: only what was written on the command line. */
 export interface PruneOptions {

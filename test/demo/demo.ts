@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   say("The node's labels");
   console.log(await readFile(labelsFile, 'utf8'));
 
-  const options = ['--config', configFile, '--labels-file', labelsFile, '--node-name', 'gpu-node-1'];
+  const options = ['--config', configFile, '--labels-file', labelsFile];
   const target = ['--runtime', kind, '--endpoint', node.endpoint, '--state-dir', stateDir];
   say('stevedore plan: one set is selected, the other is not');
   await stevedore('plan', ...options, ...target);

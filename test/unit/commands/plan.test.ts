@@ -100,7 +100,6 @@ Not selected:
     ['--config', '/x'],
     ['--label', 'a=b'],
     ['--labels-file', '/x'],
-    ['--node-name', 'n'],
     ['--runtime', 'docker'],
     ['--endpoint', 'unix:///x'],
     ['--own-image', 'agent:1'],
@@ -108,6 +107,20 @@ Not selected:
     await runAgent();
     const { stdout } = await runStevedore(['plan', ...state, option, value], { agent });
     expect(stdout).toMatch(/^Node gpu-1,/);
+  });
+
+  it.each([
+    ['--node-name', 'n'],
+    ['--kubeconfig', '/x'],
+    ['--namespace', 'n'],
+    ['--config-map', 'n'],
+    ['--gate-taint', 'n'],
+  ])('looks by itself when %s says so in a cluster; the pod has it as a variable', async (option, value) => {
+    await runAgent();
+    const environment = { KUBERNETES_SERVICE_HOST: 'x', STEVEDORE_NODE_NAME: 'from-the-environment' };
+    const given = ['plan', ...state, option, value];
+    expect((await runStevedore(given, { agent, environment })).stdout).toMatch(/^Node gpu-1,/);
+    expect((await runStevedore(['plan', ...state], { environment })).stdout).toMatch(/^Node from-the-agent,/);
   });
 
   it('passes on what the agent answers instead of a plan', async () => {
