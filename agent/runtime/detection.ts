@@ -34,6 +34,8 @@ export interface Finding {
   readonly kind: RuntimeKind | undefined;
   /** cri-dockerd: the CRI in front of a Docker, not a runtime of its own. */
   readonly isDockerShim: boolean;
+  /** Without a leading `v`; empty where there is none. */
+  readonly version: string;
   readonly message: string;
 }
 
@@ -48,6 +50,11 @@ export interface DetectionRequest {
   readonly kind: RuntimeKind | 'auto';
   /** Wins over looking; with `kind` given too, nothing is asked. */
   readonly endpoint: string | undefined;
+  /**
+   * The runtime that the kubelet says it uses, as in `status.nodeInfo.containerRuntimeVersion` (`containerd://2.1.5-k3s1`). Where neither
+   * kind nor endpoint is given, only that one counts.
+   */
+  readonly kubeletRuntime?: string | undefined;
   /** A folder to look in instead of `/`. */
   readonly root?: string;
   readonly probe?: RuntimeProbe;
@@ -77,9 +84,14 @@ const places: readonly Place[] = [
  * detail `unavailable`, while none answers. `signal.reason` after an abort.
  */
 export async function detectRuntime(request: DetectionRequest, signal: AbortSignal): Promise<DetectedRuntime> {
-  const { kind, endpoint, probe = systemProbe } = request;
+  const { kind, endpoint, kubeletRuntime, probe = systemProbe } = request;
   signal.throwIfAborted();
-  if (endpoint === undefined) return chooseRuntime(await lookAround(request, probe, signal), kind);
+  if (endpoint === undefined) {
+    const findings = await lookAround(request, probe, signal);
+    return kind === 'auto' && kubeletRuntime !== undefined
+      ? chooseRuntime(withoutOthers(findings, kubeletRuntime), kind)
+      : chooseRuntime(findings, kind);
+  }
 
   const socketPath = toSocketPath(endpoint);
   if (kind !== 'auto') return { kind, endpoint, findings: [`${kind} at ${endpoint}, as the options say`] };
@@ -111,6 +123,31 @@ export function chooseRuntime(findings: readonly Finding[], kind: RuntimeKind | 
   }
   return { kind: kind === 'auto' ? chosen.kind : kind, endpoint: chosen.endpoint, findings: messages };
 }
+
+/**
+ * What does not belong to the kubelet no longer counts: pods would never see its images, and while the kubelet's own runtime is just
+ * starting another one would be taken for it.
+ */
+function withoutOthers(findings: readonly Finding[], kubeletRuntime: string): readonly Finding[] {
+  const [, name = '', version = ''] = /^([a-z-]+):\/\/v?(.*)$/.exec(kubeletRuntime) ?? [];
+  const isKubelets = kubeletKinds.get(name);
+  if (isKubelets === undefined) return findings;
+  const fitting = findings.filter(isKubelets);
+  // A k3s beside a distribution's containerd: both are one, and their versions tell which.
+  const exact = fitting.filter((finding) => finding.version === version);
+  const kept = new Set(exact.length > 0 ? exact : fitting);
+  return findings.map((finding) => {
+    if (finding.kind === undefined || kept.has(finding)) return finding;
+    return nothing(finding.endpoint, `${finding.message} does not count: the kubelet uses ${kubeletRuntime}`);
+  });
+}
+
+const kubeletKinds: ReadonlyMap<string, (finding: Finding) => boolean> = new Map([
+  ['containerd', ({ kind }: Finding) => kind === 'containerd'],
+  // A kubelet reaches Docker through cri-dockerd, which calls itself by Docker's name and version.
+  ['docker', ({ kind, isDockerShim }: Finding) => kind === 'docker' || isDockerShim],
+  ['cri-o', ({ kind, isDockerShim }: Finding) => kind === 'cri' && !isDockerShim],
+]);
 
 function fits(found: RuntimeKind, wanted: RuntimeKind | 'auto'): boolean {
   return wanted === 'auto' || found === wanted || (wanted === 'cri' && found === 'containerd');
@@ -179,10 +216,10 @@ function toFinding(owner: string, protocol: Place['protocol'], endpoint: string,
   return found(name === 'containerd' ? 'containerd' : 'cri', `${name} ${version} at ${endpoint}`);
 
   function found(kind: RuntimeKind, message: string): Finding {
-    return { endpoint, kind, isDockerShim: false, message };
+    return { endpoint, kind, isDockerShim: false, version: version.replace(/^v/, ''), message };
   }
 }
 
 function nothing(endpoint: string, message: string): Finding {
-  return { endpoint, kind: undefined, isDockerShim: false, message };
+  return { endpoint, kind: undefined, isDockerShim: false, version: '', message };
 }

@@ -158,6 +158,62 @@ describe('auto', () => {
   });
 });
 
+describe("the kubelet's runtime", () => {
+  const both = { '/run/docker.sock': docker, '/run/containerd/containerd.sock': containerd };
+
+  it.each([
+    ['containerd://2.1.9', both, '/run/containerd/containerd.sock'],
+    // The version may be of another moment: an upgrade changes it before the kubelet says so.
+    ['containerd://1.7.24', both, '/run/containerd/containerd.sock'],
+    ['docker://28.5.1', both, '/run/docker.sock'],
+    ['docker://28.5.1', { ...both, '/run/cri-dockerd.sock': docker }, '/run/docker.sock'],
+    ['docker://28.5.1', { '/run/cri-dockerd.sock': docker, '/run/crio/crio.sock': crio }, '/run/cri-dockerd.sock'],
+    ['cri-o://1.34.0', { ...both, '/run/crio/crio.sock': crio }, '/run/crio/crio.sock'],
+    [
+      'containerd://2.1.9-k3s1',
+      {
+        '/run/containerd/containerd.sock': containerd,
+        '/run/k3s/containerd/containerd.sock': { ...containerd, version: 'v2.1.9-k3s1' },
+      },
+      '/run/k3s/containerd/containerd.sock',
+    ],
+  ])('%s decides between %j', async (kubeletRuntime, sockets, path) => {
+    const { probe } = await node(sockets);
+
+    const found = await detectRuntime({ ...auto, kubeletRuntime, root, probe }, never);
+    expect(found.endpoint).toBe(`unix://${root}${path}`);
+    const others = Object.keys(sockets).length - 1;
+    expect(
+      found.findings.filter((finding) => /does not count: the kubelet uses|stands in front/.test(finding)),
+    ).toHaveLength(others);
+  });
+
+  it('is waited for while another one answers', async () => {
+    const { probe } = await node({ ...both, '/run/containerd/containerd.sock': dead });
+    const request = { ...auto, kubeletRuntime: 'containerd://2.1.9', root, probe };
+
+    await expect(detectRuntime(request, never)).rejects.toMatchObject({
+      detail: 'unavailable',
+      message: expect.stringContaining('docker.sock does not count: the kubelet uses containerd://2.1.9'),
+    });
+  });
+
+  it.each(['frakti://1.0', 'nonsense', ''])('as unknown as %j has no say', async (kubeletRuntime) => {
+    const { probe } = await node(both);
+    await expect(detectRuntime({ ...auto, kubeletRuntime, root, probe }, never)).rejects.toThrow(DetectionError);
+  });
+
+  it('has no say where kind or endpoint is given', async () => {
+    const { probe } = await node(both);
+    const kubeletRuntime = 'containerd://2.1.9';
+    const endpoint = `unix://${root}/run/docker.sock`;
+
+    const byKind = { kind: 'docker', endpoint: undefined, kubeletRuntime, root, probe } as const;
+    expect(await detectRuntime(byKind, never)).toMatchObject({ kind: 'docker' });
+    expect(await detectRuntime({ kind: 'auto', endpoint, kubeletRuntime, probe }, never)).toMatchObject({ endpoint });
+  });
+});
+
 describe('a kind without an endpoint', () => {
   it.each([
     ['docker', 'docker', '/run/docker.sock'],
