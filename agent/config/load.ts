@@ -1,21 +1,14 @@
 /** Configuration text to a configuration, or to all its mistakes at once. */
 
-import type { Configuration, Mistake } from '../core/configuration.ts';
+import type * as z from 'zod';
+import type { Configuration, Mistake, ParsedConfiguration } from '../core/configuration.ts';
 import { toPathText } from '../core/mistake.ts';
 import { defaultMessage, toMistakes } from './issues.ts';
-import { configurationSchema } from './schema.ts';
+import { configurationSchema, sections } from './schema.ts';
 import { findWarnings } from './warnings.ts';
 import { parseYaml, type YamlText } from './yaml-text.ts';
 
-export type ParsedConfiguration =
-  | {
-      readonly ok: true;
-      readonly source: string;
-      readonly configuration: Configuration;
-      /** What is allowed, and probably not meant. */
-      readonly warnings: readonly Mistake[];
-    }
-  | { readonly ok: false; readonly source: string; readonly mistakes: readonly Mistake[] };
+export type { ParsedConfiguration } from '../core/configuration.ts';
 
 /** The size that a ConfigMap may have. */
 export const maxConfigurationBytes = 1024 * 1024;
@@ -25,17 +18,29 @@ export const maxConfigurationBytes = 1024 * 1024;
  * comes back unchanged, for messages.
  */
 export function parseConfiguration(text: string, source: string): ParsedConfiguration {
-  const fail = (mistakes: readonly Mistake[]): ParsedConfiguration => ({ ok: false, source, mistakes });
+  const parsed = parseText(text, configurationSchema);
+  if (!parsed.ok) return { ok: false, source, mistakes: parsed.mistakes };
+  const warnings = toWarnings(parsed.value, parsed.text);
+  return { ok: true, source, configuration: parsed.value, warnings };
+}
+
+export type ParsedText<T> =
+  | { readonly ok: true; readonly value: T; readonly text: YamlText }
+  | { readonly ok: false; readonly mistakes: readonly Mistake[] };
+
+/** Never throws; mistakes come by line. */
+export function parseText<S extends z.ZodType>(text: string, schema: S): ParsedText<z.output<S>> {
+  const fail = (mistakes: readonly Mistake[]) => ({ ok: false, mistakes }) as const;
   if (Buffer.byteLength(text) > maxConfigurationBytes) return fail([wholeTextMistake('must have at most 1 MiB')]);
   const yaml = parseYaml(text);
   if (!yaml.ok) return fail(yaml.mistakes);
   const { value, keyMistakes } = yaml.text;
-  const parsed = configurationSchema.safeParse(withoutEmptySections(value), { error: () => defaultMessage });
+  const parsed = schema.safeParse(withoutEmptySections(value), { error: () => defaultMessage });
   const mistakes = [...keyMistakes, ...(parsed.success ? [] : toMistakes(parsed.error.issues, yaml.text))];
   if (mistakes.length > 0) return fail(mistakes.sort(byLine));
   // Without mistakes the parse has succeeded.
   if (!parsed.success) return fail(mistakes);
-  return { ok: true, source, configuration: parsed.data, warnings: toWarnings(parsed.data, yaml.text) };
+  return { ok: true, value: parsed.data, text: yaml.text };
 }
 
 function toWarnings(configuration: Configuration, text: YamlText): readonly Mistake[] {
@@ -60,7 +65,5 @@ export function wholeTextMistake(rule: string): Mistake {
 function withoutEmptySections(value: unknown): unknown {
   if (value === null) return {};
   if (typeof value !== 'object' || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).filter(([key, inner]) => inner !== null || !sections.has(key)));
+  return Object.fromEntries(Object.entries(value).filter(([key, inner]) => inner !== null || !sections.includes(key)));
 }
-
-const sections: ReadonlySet<string> = new Set(['registries', 'credentials', 'imageSets', 'prefetch', 'gate', 'prune']);

@@ -116,6 +116,17 @@ export interface Configuration {
   readonly prune: PruneSettings;
 }
 
+/** What became of a text. `source` names where it is from, for messages. */
+export type ParsedConfiguration =
+  | {
+      readonly ok: true;
+      readonly source: string;
+      readonly configuration: Configuration;
+      /** What is allowed, and probably not meant. */
+      readonly warnings: readonly Mistake[];
+    }
+  | { readonly ok: false; readonly source: string; readonly mistakes: readonly Mistake[] };
+
 /** One mistake in what a user wrote. */
 export interface Mistake {
   /** `imageSets[0].window.cron` */

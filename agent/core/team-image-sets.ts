@@ -1,0 +1,74 @@
+/** The main configuration and those of the teams put together. */
+
+import type { Configuration, ImageSet, Mistake } from './configuration.ts';
+
+/** What became of a team's text. `source` names its ConfigMap, for messages. */
+export type ParsedTeam =
+  | {
+      readonly ok: true;
+      readonly source: string;
+      readonly imageSets: readonly ImageSet[];
+      /** Of each set's name in the text, 1-based. */
+      readonly nameLines: readonly (number | undefined)[];
+    }
+  | { readonly ok: false; readonly source: string; readonly mistakes: readonly Mistake[] };
+
+export interface TeamImageSets {
+  /** The ConfigMap's. */
+  readonly name: string;
+  /** Epoch ms. */
+  readonly createdAt: number;
+  readonly parsed: ParsedTeam & { readonly ok: true };
+}
+
+export interface RefusedImageSets {
+  readonly source: string;
+  /** One for each set whose name is taken. */
+  readonly mistakes: readonly Mistake[];
+}
+
+export interface MergedConfiguration {
+  readonly configuration: Configuration;
+  readonly refused: readonly RefusedImageSets[];
+}
+
+/**
+ * The main configuration with the teams' sets behind its own. Of two sets with one name the main one's counts, then that of the
+ * older ConfigMap (of two from the same second, by name, so that all nodes decide alike); the other sets of the same team stay.
+ */
+export function mergeTeams(
+  main: { readonly source: string; readonly configuration: Configuration },
+  teams: readonly TeamImageSets[],
+): MergedConfiguration {
+  const imageSets = [...main.configuration.imageSets];
+  const owners = new Map(imageSets.map(({ name }, index) => [name, toPlace(main.source, index)]));
+  const refused: RefusedImageSets[] = [];
+  for (const { parsed } of teams.toSorted(byAge)) {
+    const mistakes: Mistake[] = [];
+    for (const [index, imageSet] of parsed.imageSets.entries()) {
+      const owner = owners.get(imageSet.name);
+      if (owner === undefined) {
+        owners.set(imageSet.name, toPlace(parsed.source, index));
+        imageSets.push(imageSet);
+      } else {
+        const rule = `${owner} has a set of this name`;
+        mistakes.push({
+          path: `imageSets[${index}].name`,
+          value: imageSet.name,
+          rule,
+          line: parsed.nameLines[index],
+        });
+      }
+    }
+    if (mistakes.length > 0) refused.push({ source: parsed.source, mistakes });
+  }
+  return { configuration: { ...main.configuration, imageSets }, refused };
+}
+
+function byAge(a: TeamImageSets, b: TeamImageSets): number {
+  return a.createdAt - b.createdAt || (a.name < b.name ? -1 : 1);
+}
+
+function toPlace(source: string, index: number): string {
+  return `${source} (imageSets[${index}])`;
+}
