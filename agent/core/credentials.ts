@@ -92,8 +92,8 @@ function splitPort(host: string): { labels: string[]; port: string } {
 /** As Go's `path.Match` on one host label: `*`, `?`, `[a-z]`, `[^a-z]`, `\\x`; no braces, no negation, no `**`. */
 function matchesGlob(pattern: string, label: string): boolean {
   if (pattern === label) return true;
-  // What means something to picomatch alone, such as (a|b), is no host label.
-  if (/[^\w*?[\]^\\:%-]/.test(pattern)) return false;
+  // What means something to picomatch alone, such as (a|b), is no host label; nor is nothing (`a..b`), at which it throws.
+  if (pattern === '' || /[^\w*?[\]^\\:%-]/.test(pattern)) return false;
   const options = { dot: true, nobrace: true, noextglob: true, nonegate: true, noglobstar: true };
   return picomatch(pattern, options)(label);
 }

@@ -110,6 +110,8 @@ describe('which credentials belong to an image', () => {
   });
 
   test('no location makes it throw', () => {
+    expect(matched('harbor.example.com/app/web', 'harbor..com')).toEqual([]);
+    expect(matched('harbor.example.com/app/web', '..')).toEqual([]);
     fc.assert(
       fc.property(fc.string({ maxLength: 60 }), (location) => void matched('harbor.example.com/app/web', location)),
     );
