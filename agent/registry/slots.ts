@@ -1,3 +1,5 @@
+import { untilAborted } from '../core/abort.ts';
+
 /** Requests at once, per host. undici's own queue cannot be left by an abort before the request is on the wire; this one can. */
 export class Slots {
   readonly #limit: number;
@@ -26,18 +28,5 @@ export class Slots {
       // All of them look again, in their order: waking one would lose the slot if that one is being aborted.
       for (const wake of slots.waiting) wake();
     };
-  }
-}
-
-/** What the promise gives, unless the signal fires first: then its reason, and the promise is left to itself. */
-export async function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([aborted, promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

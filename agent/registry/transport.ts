@@ -6,11 +6,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { EnvHttpProxyAgent, request } from 'undici';
+import { untilAborted } from '../core/abort.ts';
 import { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Endpoint } from './endpoint.ts';
 import { toNetworkFailure } from './network-failure.ts';
-import { Slots, untilAborted } from './slots.ts';
+import { Slots } from './slots.ts';
 
 export type RegistryLog = Pick<Logger, 'debug' | 'warn'>;
 
