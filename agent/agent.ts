@@ -5,6 +5,7 @@ import type { Credential } from './core/credentials.ts';
 import type { Failure } from './core/failure.ts';
 import { parseReference } from './core/image-reference.ts';
 import type { Logger } from './core/logger.ts';
+import { toHolds } from './core/node-holds.ts';
 import type { PlanInput } from './core/plan-document.ts';
 import { toPlatform } from './core/platform.ts';
 import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
@@ -104,7 +105,8 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
     const { configuration, node } = inputs;
     if (configuration === undefined || node === undefined || connected === undefined) return undefined;
     const { desiredNames: desired, pullingNames: pulling } = reconciler;
-    return { settings: configuration.prune, connected, desired, pulling, ownImage: settings.ownImage };
+    const hold = toHolds(node, configuration.prefetch).prune;
+    return { settings: configuration.prune, connected, desired, pulling, ownImage: settings.ownImage, hold };
   }
   const credentialsFor = (reference: string): Promise<readonly Credential[]> =>
     credentials.credentialsFor(parseReference(reference), [inputs.configuration?.credentials ?? []]);

@@ -4,6 +4,7 @@ import type { DesiredImage } from './desired-images.ts';
 import type { Failure } from './failure.ts';
 import type { ManifestSummary } from './manifest.ts';
 import type { ImageFilesystem, PresentLayers, RuntimeImage } from './node-images.ts';
+import type { NodeHold } from './node-holds.ts';
 import type { PresentImage, PullPlan, PullReason, RefusedImage, UnselectedSet, WaitingPull } from './pull-plan.ts';
 import { type Candidate, schedulePulls } from './pull-schedule.ts';
 import type { Watermark } from './watermark.ts';
@@ -44,11 +45,23 @@ export interface PullWorld {
   /** For images with a refresh interval: what the tag resolves to in the registry, and when to ask again. */
   readonly remoteDigests: ReadonlyMap<string, { readonly digest: string | undefined; readonly nextCheckAt: number }>;
   readonly backoffs: ReadonlyMap<string, Backoff>;
+  /** Since when an image could be pulled, were it not for the spread, epoch ms; one that is not in it: since now. */
+  readonly dueSince: ReadonlyMap<string, number>;
   readonly policy: PullPolicy;
 }
 
+/** Whether the cluster lets this node pull now; `until`: epoch ms, undefined where a change, not a time, ends the wait. */
+export type SlotState = 'free' | { readonly message: string; readonly until: number | undefined };
+
 export interface PullPolicy {
   readonly enabled: boolean;
+  /** What on the node itself holds pulls back; undefined: nothing. */
+  readonly hold: NodeHold | undefined;
+  readonly slot: SlotState;
+  /** How long this node waits, from when the image could first be pulled, ms. */
+  readonly spreadDelayMs: (image: DesiredImage) => number;
+  /** From then on gated images wait for neither slot nor spread, epoch ms; undefined: the gate holds nothing. */
+  readonly gatedGoAt: number | undefined;
   readonly concurrency: number;
   readonly isAllowed: (reference: string) => boolean;
   readonly maxImageSizeBytes: number | undefined;
@@ -65,6 +78,8 @@ export interface PullDecision {
   readonly lookUps: { readonly manifests: readonly DesiredImage[]; readonly digests: readonly DesiredImage[] };
   /** Bytes that must be free below the high watermark for what waits for the disk; 0: nothing waits, or nothing helps. */
   readonly roomBytes: number;
+  /** Something runs, is to be pulled, or would be if there were a slot. */
+  readonly needsSlot: boolean;
   /** The earliest time at which waiting ends by itself, epoch ms. */
   readonly wakeAt: number | undefined;
 }
@@ -107,8 +122,9 @@ export function planPulls(world: PullWorld): PullDecision {
       refused.push(refusal);
       continue;
     }
-    if (wait !== undefined) {
-      waiting.push(wait);
+    const delay = wait ?? findSpread(desired, world);
+    if (delay !== undefined) {
+      waiting.push(delay);
       continue;
     }
     if (knowledge === undefined) manifestLookUps.push(desired);
@@ -135,7 +151,8 @@ export function planPulls(world: PullWorld): PullDecision {
   const scheduled = schedulePulls(running, candidates, held, world);
   for (const { until } of waiting) if (until !== undefined) wakeTimes.push(until);
   // Nothing tells that the disk has room again.
-  if (scheduled.waiting.length > 0) wakeTimes.push(world.now + diskCheckMs);
+  if (scheduled.waiting.some(({ reason }) => reason === 'disk')) wakeTimes.push(world.now + diskCheckMs);
+  for (const { until } of scheduled.waiting) if (until !== undefined) wakeTimes.push(until);
   return {
     plan: {
       at: world.now,
@@ -147,6 +164,7 @@ export function planPulls(world: PullWorld): PullDecision {
     },
     lookUps: { manifests: manifestLookUps, digests: digestLookUps },
     roomBytes: scheduled.roomBytes,
+    needsSlot: scheduled.pulls.length > 0 || scheduled.waiting.some(({ reason }) => reason === 'slot'),
     wakeAt: wakeTimes.length === 0 ? undefined : Math.min(...wakeTimes),
   };
 }
@@ -155,6 +173,10 @@ function findWait(desired: DesiredImage, world: PullWorld): WaitingPull | undefi
   const { reference, imageSets } = desired;
   const base = { reference, imageSets, failure: undefined, until: undefined };
   if (!world.policy.enabled) return { ...base, reason: 'paused', message: 'prefetch.enabled is false' };
+  if (world.policy.hold !== undefined) {
+    const { reason, message } = world.policy.hold;
+    return { ...base, reason: reason === 'pressure' ? 'pressure' : 'paused', message };
+  }
   if (desired.windows !== undefined) {
     const states = desired.windows.map((window) => world.policy.windowState(window, world.now));
     if (!states.some(({ open }) => open)) {
@@ -169,6 +191,16 @@ function findWait(desired: DesiredImage, world: PullWorld): WaitingPull | undefi
     return { ...base, reason: 'backoff', message: failure.message, until, failure: failure.code };
   }
   return undefined;
+}
+
+/** Also before the registry is asked about it: that is what is spread. */
+function findSpread(desired: DesiredImage, world: PullWorld): WaitingPull | undefined {
+  const { reference, imageSets } = desired;
+  const due = (world.dueSince.get(reference) ?? world.now) + world.policy.spreadDelayMs(desired);
+  const until = desired.gate ? Math.min(due, world.policy.gatedGoAt ?? due) : due;
+  if (until <= world.now) return undefined;
+  const message = `prefetch.spreadOver: this node begins at ${new Date(until).toISOString()}`;
+  return { reference, imageSets, reason: 'slot', message, until, failure: undefined };
 }
 
 function findRefusal(

@@ -15,7 +15,7 @@ export interface Candidate extends DesiredImage {
 export interface Schedule {
   /** In the order in which they are started. */
   readonly pulls: readonly PlannedPull[];
-  /** What the disk has no room for. */
+  /** What the disk has no room for, and what waits for a slot. */
   readonly waiting: readonly WaitingPull[];
   /** Bytes that must be free below the high watermark for what waits and for all before it; 0: nothing waits, or nothing helps. */
   readonly roomBytes: number;
@@ -65,6 +65,11 @@ export function schedulePulls(
       count(pull);
       continue;
     }
+    const slotWait = toSlotWait(pull, world);
+    if (slotWait !== undefined) {
+      waiting.push(slotWait);
+      continue;
+    }
     neededBytes += need;
     const twin = pull.manifest !== undefined && underway.has(pull.manifest.imageId);
     if (places > 0 && !twin) {
@@ -96,6 +101,14 @@ function toPlannedPull(
     downloadBytes: missing?.downloadBytes,
     unpackedBytes: missing?.unpackedBytes,
   };
+}
+
+function toSlotWait({ reference, imageSets, gate }: Candidate, { policy, now }: PullWorld): WaitingPull | undefined {
+  const { slot, gatedGoAt } = policy;
+  if (slot === 'free' || (gate && gatedGoAt !== undefined && gatedGoAt <= now)) return undefined;
+  const ends = [slot.until, gate ? gatedGoAt : undefined].filter((at) => at !== undefined);
+  const until = ends.length === 0 ? undefined : Math.min(...ends);
+  return { reference, imageSets, reason: 'slot', message: slot.message, until, failure: undefined };
 }
 
 function toDiskWait(pull: Candidate, need: number, canMakeRoom: boolean): WaitingPull {

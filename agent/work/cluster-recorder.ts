@@ -1,12 +1,10 @@
 /** What the parts that work with Kubernetes report; ops/cluster-metrics.ts implements it. */
 
-/** Why the node itself holds a job back. */
-export const holdReasons = ['pause', 'drain', 'pressure'] as const;
-export type HoldReason = (typeof holdReasons)[number];
+import type { GateReleaseReason } from '../core/gate.ts';
+import type { HoldReason } from '../core/node-holds.ts';
 
-/** `ready`: its sets are here; `no_sets`: no gated set selects the node; `deadline`: let go without them. */
-export const gateReleaseReasons = ['ready', 'no_sets', 'deadline'] as const;
-export type GateReleaseReason = (typeof gateReleaseReasons)[number];
+export { type GateReleaseReason, gateReleaseReasons } from '../core/gate.ts';
+export { type HoldReason, holdReasons } from '../core/node-holds.ts';
 
 export interface ClusterRecorder {
   /** An answer of the API server by its HTTP status, or `error` where there was none. */

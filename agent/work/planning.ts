@@ -2,6 +2,7 @@ import { Failure, runtimeUnavailable } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import type { Leftover } from '../core/leftovers.ts';
+import { type NodeHold, toHolds } from '../core/node-holds.ts';
 import type { PlanInput } from '../core/plan-document.ts';
 import type { PrunePlan } from '../core/prune-plan.ts';
 import { toPruneRequest, wholeRequest } from '../core/prune-request.ts';
@@ -66,6 +67,10 @@ export class Planning {
     if (now === undefined) throw runtimeUnavailable();
     const dryRun = order.dryRun || settings.dryRun;
     if (!settings.enabled && !dryRun) throw new Failure('other', 'prune.enabled is false: only --dry-run is possible');
+    const hold = this.#pruneHold;
+    if (hold !== undefined && !dryRun) {
+      throw new Failure('other', `nothing is pruned while ${hold.message}: only --dry-run is possible`);
+    }
     const request = toPruneRequest(order);
     if (request.age && usage.problem !== undefined) {
       if (order.tier === 'age') {
@@ -80,6 +85,12 @@ export class Planning {
     return outcome;
   }
 
+  get #pruneHold(): NodeHold | undefined {
+    const { configuration, node } = this.#parts.inputs;
+    if (configuration === undefined || node === undefined) return undefined;
+    return toHolds(node, configuration.prefetch).prune;
+  }
+
   #toInput(
     plan: PullPlan | undefined,
     prune: PrunePlan | undefined,
@@ -92,7 +103,7 @@ export class Planning {
       throw new Failure('other', problem ?? 'nothing is known yet');
     if (plan === undefined) throw runtimeUnavailable();
     const { enabled, dryRun } = configuration.prune;
-    const notes = toPruneNotes(configuration.prune, usage, filesystem, nodeName, Date.now());
+    const notes = toPruneNotes(configuration.prune, usage, filesystem, nodeName, Date.now(), this.#pruneHold);
     return {
       node: { name: nodeName, labels: node.labels },
       runtime: connected()?.info,

@@ -6,6 +6,7 @@ import { wholeRequest } from '../core/prune-request.ts';
 import type { PruneTrigger } from '../core/prune-round.ts';
 import { isAgeRunDue } from '../core/prune-schedule.ts';
 import { sleep } from '../core/sleep.ts';
+import type { Announce } from '../core/node-event.ts';
 import type { PruneSubject } from './prune-view.ts';
 import type { Pruner, PruneResult } from './pruner.ts';
 import type { UsageTracker } from './usage-tracker.ts';
@@ -18,6 +19,7 @@ export interface PruneJobParts {
   readonly readFilesystem: (info: PruneSubject['connected']['info']) => Promise<ImageFilesystem | undefined>;
   /** A run has ended: what waits for room may go on. */
   readonly onDone: () => void;
+  readonly announce?: Announce | undefined;
   readonly log: Logger;
 }
 
@@ -42,6 +44,8 @@ export class PruneJob {
   #heldBecause: 'space' | 'critical' | undefined;
   /** Room was asked for, and no run has tried since. */
   #roomIsPending = false;
+  /** The disk could not be brought down, and that was said. */
+  #missSaid = false;
   #wake = new AbortController();
 
   constructor(parts: PruneJobParts) {
@@ -89,7 +93,7 @@ export class PruneJob {
     const { subject: readSubject, usage, log, pruner } = this.#parts;
     await usage.saveIfDue();
     const subject = readSubject();
-    const canRun = subject !== undefined && !pruner.isRunning && subject.settings.enabled;
+    const canRun = subject !== undefined && !pruner.isRunning && subject.settings.enabled && subject.hold === undefined;
     const due = canRun ? await this.#findDue(subject, roomOnly) : undefined;
     if (subject === undefined || due === undefined) {
       // What runs now was not asked for this room: it is tried after that.
@@ -160,12 +164,18 @@ export class PruneJob {
   #settle(
     trigger: PruneTrigger,
     { space, needBytes }: PruneRequest,
-    { shortfallBytes, shortfallInodes }: PruneResult,
+    { targetBytes, shortfallBytes, shortfallInodes }: PruneResult,
     dryRun: boolean,
   ): void {
     if (space === 'none' && needBytes === 0) return;
-    if (shortfallBytes > 0 || shortfallInodes > 0 || dryRun) this.#hold(trigger === 'critical');
+    const missed = shortfallBytes > 0 || shortfallInodes > 0;
+    if (missed || dryRun) this.#hold(trigger === 'critical');
     else this.#retryMs = firstRetryMs;
+    if (space === 'none' || dryRun) return;
+    if (missed && !this.#missSaid) {
+      this.#parts.announce?.({ kind: 'prune_target_missed', targetBytes, shortfallBytes });
+    }
+    this.#missSaid = missed;
   }
 
   #hold(critical: boolean): void {

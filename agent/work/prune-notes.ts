@@ -2,6 +2,7 @@ import { formatDuration } from '../core/units.ts';
 import { nextAgeRunAt } from '../core/prune-schedule.ts';
 import type { PruneSettings } from '../core/configuration.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
+import type { NodeHold } from '../core/node-holds.ts';
 import type { UsageTracker } from './usage-tracker.ts';
 
 /** What a reader of the prune plan has to know beside it, as sentences without a full stop. */
@@ -11,8 +12,10 @@ export function toPruneNotes(
   filesystem: ImageFilesystem | undefined,
   nodeName: string,
   now: number,
+  hold?: NodeHold,
 ): string[] {
   const notes: string[] = [];
+  if (hold !== undefined) notes.push(`nothing is pruned while ${hold.message}`);
   if (filesystem === undefined) {
     notes.push('the image filesystem cannot be seen (--image-filesystem): nothing is pruned for space');
   }

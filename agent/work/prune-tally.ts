@@ -111,6 +111,7 @@ export class PruneTally {
   get result(): PruneResult {
     return {
       outcome: this.#outcome(),
+      targetBytes: this.targetBytes,
       shortfallBytes: this.#shortfallBytes,
       shortfallInodes: this.#shortfallInodes,
     };

@@ -2,6 +2,7 @@ import type { PruneSettings } from '../core/configuration.ts';
 import type { ImagePart } from '../core/image-parts.ts';
 import { matchesKeepRule, needsLabels } from '../core/keep-rules.ts';
 import { findNewest } from '../core/newest-images.ts';
+import type { NodeHold } from '../core/node-holds.ts';
 import type { ImageDetails, ImageFilesystem, RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
 import type { PruneWorld } from '../core/prune-planner.ts';
 import { namesOf } from '../core/prune-protection.ts';
@@ -19,6 +20,8 @@ export interface PruneSubject {
   readonly pulling: ReadonlySet<string>;
   /** The agent's own image, where it was told. */
   readonly ownImage: string | undefined;
+  /** What on the node itself holds pruning back; undefined: nothing. */
+  readonly hold?: NodeHold | undefined;
 }
 
 /** What one look for pruning saw of the runtime. */

@@ -34,6 +34,7 @@ export interface PruneRun {
 
 export interface PruneResult {
   readonly outcome: RoundOutcome;
+  readonly targetBytes: number;
   readonly shortfallBytes: number;
   readonly shortfallInodes: number;
 }
@@ -80,8 +81,8 @@ export class Pruner {
 
   /** Bytes that could be freed for a pull now; 0 where pruning may not. @throws Failure */
   async reclaimableBytes(signal: AbortSignal): Promise<number> {
-    const { enabled = false, dryRun = true } = this.#parts.subject()?.settings ?? {};
-    if (!enabled || dryRun) return 0;
+    const subject = this.#parts.subject();
+    if (subject === undefined || isSwitchedOff({ dryRun: false }, subject)) return 0;
     const plan = await this.#planFor(everything, signal);
     return plan?.images.findLast(({ decision }) => decision.kind === 'remove')?.cumulativeBytes ?? 0;
   }
@@ -223,8 +224,8 @@ export class Pruner {
 }
 
 /** The switches take effect between two removals; a dry run only looks. */
-function isSwitchedOff({ dryRun }: Pick<PruneRun, 'dryRun'>, { settings }: PruneSubject): boolean {
-  return !dryRun && (!settings.enabled || settings.dryRun);
+function isSwitchedOff({ dryRun }: Pick<PruneRun, 'dryRun'>, { settings, hold }: PruneSubject): boolean {
+  return !dryRun && (!settings.enabled || settings.dryRun || hold !== undefined);
 }
 
 /** The disk fills faster than a gentle run empties it. */

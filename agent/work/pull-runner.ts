@@ -1,6 +1,7 @@
 import type { Desired } from '../core/desired-images.ts';
 import { isRuntimeUnavailable } from '../core/failure.ts';
-import { type PullDecision, planPulls } from '../core/pull-planner.ts';
+import { toDueSince } from '../core/pull-due.ts';
+import { type PullDecision, planPulls, type SlotState } from '../core/pull-planner.ts';
 import type { PullRoundEvent } from '../core/pull-round.ts';
 import { Backoffs } from './backoffs.ts';
 import { ManifestBook } from './manifest-book.ts';
@@ -9,6 +10,12 @@ import { nextPulls, toLimits } from './pull-orders.ts';
 import { type PullOrder, type PullOutcome, Pulls } from './pulls.ts';
 import type { Inputs, ReconcilerParts } from './reconciler-parts.ts';
 
+interface DecideOptions {
+  readonly reclaimableBytes?: number;
+  /** In place of the slot as it is. */
+  readonly slot?: SlotState;
+}
+
 /** Decides and carries out pulls: what is known of images to pull, what runs, and what failed and waits. */
 export class PullRunner {
   readonly manifests: ManifestBook;
@@ -16,6 +23,7 @@ export class PullRunner {
   readonly backoffs = new Backoffs();
   readonly #parts: ReconcilerParts;
   #queuedAt = new Map<string, number>();
+  #dueSince: ReadonlyMap<string, number> = new Map();
 
   constructor(parts: ReconcilerParts, onEvent: (event: PullRoundEvent) => void) {
     this.#parts = parts;
@@ -43,9 +51,12 @@ export class PullRunner {
     { configuration, node }: Inputs,
     desired: Desired,
     { images, layers, filesystem }: Observation,
-    reclaimableBytes = 0,
+    { reclaimableBytes = 0, slot = this.#parts.slots?.slot ?? 'free' }: DecideOptions = {},
   ): PullDecision {
     this.manifests.expire();
+    const gatedGoAt = this.#parts.gatedGoAt?.();
+    // What a dry run lists does not run, and so needs no slot.
+    const policySlot = configuration.prefetch.dryRun ? 'free' : slot;
     return planPulls({
       now: Date.now(),
       desired: desired.images,
@@ -58,7 +69,8 @@ export class PullRunner {
       manifests: this.manifests.knowledge,
       remoteDigests: this.manifests.remoteDigests,
       backoffs: this.backoffs.all,
-      policy: this.#parts.toPolicy(configuration, node),
+      dueSince: this.#dueSince,
+      policy: { ...this.#parts.toPolicy(configuration, node), slot: policySlot, gatedGoAt },
     });
   }
 
@@ -68,24 +80,35 @@ export class PullRunner {
     desired: Desired,
     observation: Observation,
     signal: AbortSignal,
+    options: Pick<DecideOptions, 'slot'> = {},
   ): Promise<PullDecision> {
-    const decision = this.decide(inputs, desired, observation);
+    const decision = this.decide(inputs, desired, observation, options);
     if (!decision.plan.waiting.some(({ reason }) => reason === 'disk')) return decision;
-    return this.decide(inputs, desired, observation, await this.#parts.prune.reclaimableBytes(signal));
+    const reclaimableBytes = await this.#parts.prune.reclaimableBytes(signal);
+    return this.decide(inputs, desired, observation, { ...options, reclaimableBytes });
+  }
+
+  /** Somebody asks for a round now: neither failures nor the spread are waited for. */
+  endWaits(references: Iterable<string>): void {
+    this.backoffs.endAll();
+    this.#dueSince = new Map([...references].map((reference) => [reference, Number.NEGATIVE_INFINITY]));
   }
 
   carryOut(
-    { plan, lookUps, roomBytes }: PullDecision,
+    { plan, lookUps, roomBytes, needsSlot }: PullDecision,
     { configuration, connected }: Inputs,
     desired: Desired,
     signal: AbortSignal,
   ): void {
-    const { prune } = this.#parts;
+    const { prune, slots } = this.#parts;
+    const { dryRun } = configuration.prefetch;
+    slots?.want(needsSlot && !dryRun);
+    this.#dueSince = dryRun ? new Map() : toDueSince(plan, this.#dueSince);
     this.manifests.readManifests(lookUps.manifests, signal);
     this.manifests.checkDigests(lookUps.digests, signal);
     this.#queuedAt = new Map(plan.pulls.map(({ reference }) => [reference, this.#queuedAt.get(reference) ?? plan.at]));
-    prune.makeRoom(configuration.prefetch.dryRun ? 0 : roomBytes);
-    if (configuration.prefetch.dryRun || signal.aborted) return;
+    prune.makeRoom(dryRun ? 0 : roomBytes);
+    if (dryRun || signal.aborted) return;
     const limits = toLimits(connected.info.capabilities, configuration.prefetch);
     for (const { image, missingBytes } of nextPulls(plan, desired.images)) {
       const manifest = this.manifests.manifestOf(image.reference);

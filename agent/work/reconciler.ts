@@ -2,11 +2,14 @@ import type { Configuration } from '../core/configuration.ts';
 import { type Desired, toDesired } from '../core/desired-images.ts';
 import { Failure } from '../core/failure.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
+import { toImageSetStates } from '../core/image-set-state.ts';
+import { concernsPulls, toHolds } from '../core/node-holds.ts';
 import type { NodeState } from '../core/node-state.ts';
 import type { PullPlan } from '../core/pull-plan.ts';
 import type { PullDecision } from '../core/pull-planner.ts';
 import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
 import type { Connected } from './runtime-connection.ts';
+import { HoldReport } from './hold-report.ts';
 import { LookReport } from './look-report.ts';
 import { type Observation, observe } from './observation.ts';
 import { PartialPulls } from './partial-pulls.ts';
@@ -25,6 +28,7 @@ export class Reconciler {
   readonly #partials = new PartialPulls();
   readonly #rounds = new Rounds();
   readonly #report: LookReport;
+  readonly #holds: HoldReport;
   #configuration: Configuration | undefined;
   #node: NodeState | undefined;
   #desired: Desired = { images: [], selected: [], unselected: [] };
@@ -39,6 +43,7 @@ export class Reconciler {
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
     this.#report = new LookReport(parts.recorder, parts.log);
+    this.#holds = new HoldReport(parts.recorder, parts.log);
     this.#runner = new PullRunner(parts, (event) => this.#rounds.emit(event));
   }
 
@@ -69,13 +74,18 @@ export class Reconciler {
 
   setConfiguration(configuration: Configuration): void {
     this.#configuration = configuration;
+    this.#parts.slots?.setLimit(configuration.prefetch.maxNodes);
     this.#runner.backoffs.endAll();
     this.#runner.manifests.forgetAll();
     this.#onDesiredChange();
   }
 
   setNode(node: NodeState): void {
+    const before = this.#node;
     this.#node = node;
+    if (before !== undefined && this.#configuration !== undefined) {
+      if (!concernsPulls(before, node, this.#configuration.prefetch)) return;
+    }
     this.#onDesiredChange();
   }
 
@@ -84,14 +94,17 @@ export class Reconciler {
     this.#connected = connected;
     this.#lastObservation = undefined;
     this.#partials.forget();
-    if (connected === undefined) this.#runner.pulls.abort(() => true, 'the container runtime is gone');
+    if (connected === undefined) {
+      this.#runner.pulls.abort(() => true, 'the container runtime is gone');
+      this.#parts.slots?.want(false);
+    }
     if (lostBy !== undefined) this.#rounds.fail(lostBy);
     this.#lookAgain();
   }
 
   /** Tries everything now, whatever waits for a backoff, and tells what happens until nothing more can be pulled. */
   pullRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome> {
-    this.#runner.backoffs.endAll();
+    this.#runner.endWaits(this.desiredNames);
     this.#parts.trigger.fire();
     return this.#rounds.follow(onEvent, signal);
   }
@@ -101,11 +114,12 @@ export class Reconciler {
     const inputs = this.#inputs();
     if (inputs === undefined) return undefined;
     const observation = await this.#observe(inputs, signal);
-    const { lookUps } = this.#runner.decide(inputs, this.#desired, observation);
+    const options = { slot: this.#parts.slots?.forecast ?? 'free' };
+    const { lookUps } = this.#runner.decide(inputs, this.#desired, observation, options);
     this.#runner.manifests.readManifests(lookUps.manifests, signal);
     this.#runner.manifests.checkDigests(lookUps.digests, signal);
     await this.#runner.manifests.settled(signal);
-    return (await this.#runner.decideWithRoom(inputs, this.#desired, observation, signal)).plan;
+    return (await this.#runner.decideWithRoom(inputs, this.#desired, observation, signal, options)).plan;
   }
 
   /** One look and what follows from it. Returns when to look again, epoch ms; undefined: when something changes. */
@@ -133,16 +147,19 @@ export class Reconciler {
         configuration: inputs.configuration,
         filesystem: observation.filesystem,
       });
+      this.#tellLooked(decision.plan, observation);
       await this.#partials.discard(decision.plan, runtime, signal);
       await this.#keepPins(observation, inputs, signal);
       const startsNone =
-        (decision.plan.pulls.length === 0 || inputs.configuration.prefetch.dryRun) && !this.#parts.prune.isMakingRoom;
+        (!decision.needsSlot || inputs.configuration.prefetch.dryRun) && !this.#parts.prune.isMakingRoom;
       if (startsNone && this.#runner.pulls.running.size === 0 && !this.#runner.manifests.isAsking)
         this.#rounds.answer(look, decision.plan);
       return { done: true, wakeAt: decision.wakeAt };
     } catch (error) {
       if (signal.aborted || outdated.signal.aborted) return { done: false, wakeAt: undefined };
       const failure = Failure.from(error);
+      // Nobody knows when the next look succeeds: a slot is not kept for that.
+      if (this.#runner.pulls.running.size === 0) this.#parts.slots?.want(false);
       if (await isRuntimeGone(failure, runtime, signal)) this.#parts.onRuntimeLost(runtime, failure);
       else this.#parts.log.error({ code: failure.code, error: failure.message }, 'look failed');
       return { done: false, wakeAt: Date.now() + 10_000 };
@@ -172,8 +189,9 @@ export class Reconciler {
     if (this.#configuration === undefined || this.#node === undefined) return;
     this.#desired = toDesired(this.#configuration.imageSets, this.#node.labels);
     this.#parts.prune.lock.keep(this.desiredNames);
-    const { isAllowed } = this.#parts.toPolicy(this.#configuration, this.#node);
-    const wanted = abortUndesired(this.#runner.pulls, this.#desired, this.#configuration.prefetch, isAllowed);
+    const policy = this.#parts.toPolicy(this.#configuration, this.#node);
+    const wanted = abortUndesired(this.#runner.pulls, this.#desired, this.#configuration.prefetch, policy);
+    this.#holds.write(toHolds(this.#node, this.#configuration.prefetch));
     this.#runner.backoffs.retain(wanted);
     this.#runner.manifests.retain(wanted);
     this.#askAhead();
@@ -190,6 +208,7 @@ export class Reconciler {
 
   #lookAgain(): void {
     this.#outdated.abort();
+    this.#parts.onOutdated?.();
     this.#parts.trigger.fire();
   }
 
@@ -200,11 +219,18 @@ export class Reconciler {
 
   #noteLost(observation: Observation): void {
     this.#parts.usage.observe(observation.images, observation.containers);
-    for (const reference of this.#presence.update(this.#desired, observation.wholeNames)) {
+    const lost = this.#presence.update(this.#desired, observation.wholeNames);
+    for (const reference of lost) {
       this.#parts.recorder.imagesLost(1);
       this.#runner.backoffs.vanished(reference);
       this.#parts.log.warn({ image: reference }, 'a desired image vanished without us');
     }
+    if (lost.length > 0) this.#parts.announce?.({ kind: 'images_lost', references: lost });
+  }
+
+  #tellLooked(plan: PullPlan, { wholeNames }: Observation): void {
+    const sets = toImageSetStates(this.#desired, plan, wholeNames, this.#runner.backoffs.all);
+    this.#parts.onLooked?.({ sets, plan });
   }
 
   async #keepPins({ images, filesystem }: Observation, { configuration, connected }: Inputs, signal: AbortSignal) {

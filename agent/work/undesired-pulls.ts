@@ -1,16 +1,18 @@
 import type { PrefetchSettings } from '../core/configuration.ts';
 import type { Desired } from '../core/desired-images.ts';
+import type { PullPolicy } from '../core/pull-planner.ts';
 import type { Pulls } from './pulls.ts';
 
-/** Aborts the pulls that the configuration and labels do not ask for any more. Returns the references that they ask for. */
+/** Aborts the pulls that configuration and node do not ask for any more, or hold back. Returns the references that they ask for. */
 export function abortUndesired(
   pulls: Pulls,
   desired: Desired,
   { enabled, dryRun }: PrefetchSettings,
-  isAllowed: (reference: string) => boolean,
+  { isAllowed, hold }: Pick<PullPolicy, 'isAllowed' | 'hold'>,
 ): ReadonlySet<string> {
   const wanted = new Set(desired.images.map(({ reference }) => reference));
   if (!enabled) pulls.abort(() => true, 'prefetch.enabled is false');
+  if (hold !== undefined) pulls.abort(() => true, hold.message);
   if (dryRun) pulls.abort(() => true, 'prefetch.dryRun is true');
   pulls.abort((reference) => !wanted.has(reference), 'no longer desired');
   pulls.abort((reference) => !isAllowed(reference), 'not allowed any more');

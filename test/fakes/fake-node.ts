@@ -1,6 +1,8 @@
 import { Credential } from '../../agent/core/credentials.ts';
 import { storedName } from '../../agent/core/image-reference.ts';
 import { silentLogger } from '../../agent/core/logger.ts';
+import type { NodeEvent } from '../../agent/core/node-event.ts';
+import type { NodeHold } from '../../agent/core/node-holds.ts';
 import type { ImageFilesystem } from '../../agent/core/node-images.ts';
 import { toPullPolicy } from '../../agent/core/pull-policy.ts';
 import type { Registry } from '../../agent/registry/registry.ts';
@@ -11,6 +13,8 @@ import { Pins } from '../../agent/work/pins.ts';
 import { PruneJob } from '../../agent/work/prune-job.ts';
 import type { PruneSubject } from '../../agent/work/prune-view.ts';
 import { Pruner } from '../../agent/work/pruner.ts';
+import { PullSlots, type PullSlotsParts } from '../../agent/work/pull-slots.ts';
+import type { Looked } from '../../agent/work/reconciler-parts.ts';
 import { runReconcileLoop } from '../../agent/work/reconcile-loop.ts';
 import { Reconciler } from '../../agent/work/reconciler.ts';
 import { RemovalLock } from '../../agent/work/removal-lock.ts';
@@ -57,6 +61,9 @@ export interface FakeNodeOptions extends FakeRuntimeOptions {
   /** The runtime of a node that was there before: the agent is new, the images are not. */
   readonly runtime?: FakeRuntime;
   readonly ledger?: FakeLedger;
+  /** Where the nodes of a cluster share their pull slots; undefined: this one is alone. */
+  readonly leases?: PullSlotsParts['cluster'];
+  readonly nodeName?: string;
 }
 
 /** A node in memory: the real reconciler, pruner, loop and connection over the fake runtime and its registry. */
@@ -77,6 +84,14 @@ export class FakeNode {
   credentials: readonly Credential[] = [];
   socketDead = false;
   looks = 0;
+  /** What the last look found. */
+  looked: Looked | undefined;
+  /** Looks whose findings were outdated before the next one. */
+  outdated = 0;
+  readonly events: NodeEvent[] = [];
+  readonly slots: PullSlots | undefined;
+  gatedGoAt: number | undefined;
+  pruneHold: NodeHold | undefined;
   readonly #lock = new RemovalLock(() => this.trigger.fireSparsely(200, 2_000));
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
@@ -100,7 +115,20 @@ export class FakeNode {
       recorder: this.recorder,
     });
     const onDone = (): void => this.trigger.fire();
-    this.pruneJob = new PruneJob({ ...shared, pruner: this.pruner, nodeName: 'node-1', onDone });
+    const announce = (event: NodeEvent): void => {
+      this.events.push(event);
+    };
+    this.pruneJob = new PruneJob({ ...shared, pruner: this.pruner, nodeName: 'node-1', onDone, announce });
+    this.slots =
+      options.leases === undefined
+        ? undefined
+        : new PullSlots({
+            cluster: options.leases,
+            nodeName: options.nodeName ?? 'node-1',
+            recorder: this.recorder,
+            log: silentLogger,
+            onChange: onDone,
+          });
     const isMakingRoom = (): boolean => this.pruneJob.isMakingRoom;
     this.reconciler = new Reconciler({
       registry: registryOver(this.runtime.registry, this.asked),
@@ -118,6 +146,15 @@ export class FakeNode {
           return isMakingRoom();
         },
       },
+      slots: this.slots,
+      gatedGoAt: () => this.gatedGoAt,
+      onLooked: (looked) => {
+        this.looked = looked;
+      },
+      onOutdated: () => {
+        this.outdated += 1;
+      },
+      announce,
       recorder: this.recorder,
       log: silentLogger,
       trigger: this.trigger,
@@ -171,7 +208,7 @@ export class FakeNode {
       },
       signal,
     );
-    this.#running = Promise.allSettled([connection, loop, this.pruneJob.run(signal)]);
+    this.#running = Promise.allSettled([connection, loop, this.pruneJob.run(signal), this.slots?.run(signal)]);
     return connection;
   }
 
@@ -190,7 +227,7 @@ export class FakeNode {
     const [configuration, connected] = [this.#configuration, this.#connected];
     if (configuration === undefined || connected === undefined) return undefined;
     const { desiredNames: desired, pullingNames: pulling } = this.reconciler;
-    return { settings: configuration.prune, connected, desired, pulling, ownImage: undefined };
+    return { settings: configuration.prune, connected, desired, pulling, ownImage: undefined, hold: this.pruneHold };
   }
 }
 

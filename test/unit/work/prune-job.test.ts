@@ -11,8 +11,8 @@ import { samplePrune } from '../../fakes/samples.ts';
 const minute = 60_000;
 const hour = 60 * minute;
 const noon = Date.parse('2026-03-02T12:00:00Z');
-const met: PruneResult = { outcome: 'success', shortfallBytes: 0, shortfallInodes: 0 };
-const short: PruneResult = { outcome: 'partial', shortfallBytes: 5, shortfallInodes: 0 };
+const met: PruneResult = { outcome: 'success', targetBytes: 10, shortfallBytes: 0, shortfallInodes: 0 };
+const short: PruneResult = { outcome: 'partial', targetBytes: 10, shortfallBytes: 5, shortfallInodes: 0 };
 
 let job: PruneJob;
 let stop: AbortController;
@@ -158,7 +158,7 @@ describe('a full disk', () => {
 
   test('of inodes backs off too, though no byte is missing', async () => {
     filesystem = filesystem && { ...filesystem, filesFree: 10 };
-    answer = () => ({ outcome: 'partial', shortfallBytes: 0, shortfallInodes: 5 });
+    answer = () => ({ outcome: 'partial', targetBytes: 0, shortfallBytes: 0, shortfallInodes: 5 });
     await pass(45 * minute);
     expect(runs.length).toBeLessThan(12);
   });
