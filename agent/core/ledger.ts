@@ -1,6 +1,15 @@
 /** The usage ledger as text: one versioned JSON file. Pure; work/ledger-store.ts keeps it on disk. */
 
-import { createHash } from 'node:crypto';
+import {
+  type CheckedFormat,
+  type Fields,
+  parseCheckedText,
+  toCheckedText,
+  toFields,
+  toNumber,
+  toTime,
+  toTimestamp,
+} from './checked-text.ts';
 import type { LeftoverKind } from './leftovers.ts';
 import { type UsageRecord, type UsageSource, type UsageState, usageSources } from './usage.ts';
 
@@ -23,9 +32,11 @@ export interface Ledger {
   readonly leftovers: ReadonlyMap<string, number>;
 }
 
-const format = 'stevedore-ledger';
-/** A newer minor version only adds keys and is read; another major one is foreign. */
-const version = '1.0';
+const ledgerFormat: CheckedFormat = {
+  format: 'stevedore-ledger',
+  version: '1.0',
+  what: 'a usage ledger of Stevedore',
+};
 
 export function leftoverKey(kind: LeftoverKind, id: string): string {
   return `${kind}/${id}`;
@@ -51,12 +62,7 @@ export function toLedgerText({ usage, seenUntil, trackedSince, ageRunAt, removal
       ]),
     ),
   };
-  return `${JSON.stringify({ format, version, checksum: toChecksum(content), ...content }, null, 1)}\n`;
-}
-
-/** A flipped bit in a number is still a number, and could make every image old. */
-function toChecksum(content: unknown): string {
-  return `sha256:${createHash('sha256').update(JSON.stringify(content)).digest('hex')}`;
+  return toCheckedText(ledgerFormat, content);
 }
 
 export type ParsedLedger =
@@ -67,18 +73,13 @@ export type ParsedLedger =
 /** Anything that is not wholly understood is refused: half a ledger would make images look old. */
 export function parseLedger(text: string): ParsedLedger {
   try {
-    return { ok: true, ledger: toLedger(JSON.parse(text)) };
+    return { ok: true, ledger: toLedger(parseCheckedText(ledgerFormat, text)) };
   } catch (error) {
     return { ok: false, why: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function toLedger(value: unknown): Ledger {
-  const { format: writtenFormat, version: writtenVersion, checksum, ...content } = toFields(value, 'the file');
-  if (writtenFormat !== format) throw new Error('it is not a usage ledger of Stevedore');
-  const written = String(writtenVersion);
-  if (!/^1\.\d+$/.test(written)) throw new Error(`its version ${written.slice(0, 20)} is not 1.x`);
-  if (checksum !== toChecksum(content)) throw new Error('its checksum does not fit its content');
+function toLedger(content: Fields): Ledger {
   const watchMs = toNumber(content['watchMs'], 'watchMs');
   const images = Object.entries(toFields(content['images'], 'images'));
   const leftovers = Object.entries(toFields(content['leftovers'] ?? {}, 'leftovers'));
@@ -116,25 +117,4 @@ function toRemoval(value: unknown): LedgerRemoval {
     throw new Error('removal is not an image id with names');
   }
   return { imageId, names };
-}
-
-function toFields(value: unknown, what: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${what} is not a map`);
-  return value as Readonly<Record<string, unknown>>;
-}
-
-function toNumber(value: unknown, what: string): number {
-  if (typeof value !== 'number' || !(value >= 0 && value <= Number.MAX_SAFE_INTEGER))
-    throw new Error(`${what} is not a number`);
-  return value;
-}
-
-function toTime(value: unknown, what: string): number {
-  const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(at)) throw new Error(`${what} is not a time`);
-  return at;
-}
-
-function toTimestamp(at: number): string {
-  return new Date(at).toISOString();
 }
