@@ -24,7 +24,8 @@ import { parseManifests, type Rule, toRules } from './authorization.ts';
 import { makeCertificates } from './certificates.ts';
 import { Connections } from './connections.ts';
 import { type ApiServerFaults, makeFaults } from './faults.ts';
-import { type AnyRequest, type ApiRequest, Handler } from './handler.ts';
+import { Handler } from './handler.ts';
+import type { AnyRequest, ApiRequest } from './request-log.ts';
 import { Store } from './store.ts';
 import { type TokenOptions, Tokens } from './tokens.ts';
 import type { WatchStream } from './watch-stream.ts';
@@ -33,7 +34,7 @@ export type { Admission, AdmissionRequest, Denial, OwnNodePolicy } from './admis
 export { ownNodePolicy } from './admission.ts';
 export type { Rule } from './authorization.ts';
 export type { ApiServerFaults, PlannedAnswer } from './faults.ts';
-export type { ApiRequest } from './handler.ts';
+export type { ApiRequest } from './request-log.ts';
 export type { ApiObject, Condition, ObjectMeta, ResourceName, Taint } from './resources.ts';
 export type { TokenOptions } from './tokens.ts';
 

@@ -61,8 +61,7 @@ function refusal(user: User, { verb, group, plural = '', subresource, namespace,
   const resource = subresource === undefined ? plural : `${plural}/${subresource}`;
   const scope = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
   const why = `User "${user.name}" cannot ${verb} resource "${resource}" in API group "${group}" ${scope}`;
-  // A name that came from a field selector is not named.
-  return forbidden({ group, plural, kind: '' }, verb === 'list' || verb === 'watch' ? undefined : name, why);
+  return forbidden({ group, plural, kind: '' }, name, why);
 }
 
 /** Manifests as text (several documents) or as parsed objects. */

@@ -3,11 +3,12 @@
 import type { Call } from './call.ts';
 import { DecodeError, decodeFields } from './fields.ts';
 import type { ApiObject, Resource } from './resources.ts';
+import { emptyNodeInfo } from './schemas.ts';
 import { badRequest, unsupportedMediaType } from './status.ts';
 
 export function parseBody({ contentType, body }: Call): unknown {
   if (contentType !== '' && contentType !== 'application/json') {
-    throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
+    throw unsupportedMediaType();
   }
   return parseJson(body, "couldn't get version/kind; json parse error: ");
 }
@@ -38,10 +39,11 @@ export function toObject(resource: Resource, body: unknown): ApiObject {
   for (const [key, value] of Object.entries({ kind, apiVersion })) {
     if ((fields[key] ?? value) !== value) {
       const found = `${String(fields['apiVersion'])}, Kind=${String(fields['kind'])}`;
-      throw badRequest(
-        `the API version in the data (${found}) does not match the expected API version (${apiVersion})`,
-      );
+      throw new DecodeError(`converting (${found}) to (${apiVersion}, Kind=${kind}): unknown conversion`);
     }
   }
-  return { ...fields, kind, apiVersion, metadata: (fields['metadata'] ?? {}) as ApiObject['metadata'] };
+  const metadata = (fields['metadata'] ?? {}) as ApiObject['metadata'];
+  const object: ApiObject = { ...fields, kind, apiVersion, metadata };
+  if (kind !== 'Node') return object;
+  return { ...object, status: { ...object.status, nodeInfo: { ...emptyNodeInfo, ...object.status?.nodeInfo } } };
 }

@@ -1,5 +1,6 @@
 /** The rules of events.k8s.io/v1, stricter than those of core events. */
 
+import { keyMistakes } from './name-validation.ts';
 import { isSame } from './patches.ts';
 import type { ApiObject } from './resources.ts';
 import { type FieldMistake, invalidValue, requiredValue } from './status.ts';
@@ -15,10 +16,16 @@ export function eventMistakes(event: ApiObject): FieldMistake[] {
   const mistakes: FieldMistake[] = [];
   const about = (event['regarding'] as { namespace?: string } | undefined)?.namespace ?? '';
   const place = event.metadata.namespace ?? '';
-  const fits = about === '' ? place === 'default' || place === 'kube-system' : about === place;
-  if (!fits) mistakes.push(invalidValue('involvedObject.namespace', about, 'does not match event.namespace'));
-  if (event['eventTime'] === undefined) mistakes.push(requiredValue('eventTime'));
-  if (event['reportingController'] === undefined) mistakes.push(requiredValue('reportingController'));
+  if (about === '' && place !== 'default' && place !== 'kube-system') {
+    mistakes.push(invalidValue('involvedObject.namespace', about, 'does not match event.namespace'));
+  }
+  const isTyped = event.type === 'Normal' || event.type === 'Warning';
+  const type = isTyped ? [] : [invalidValue('type', '', `has invalid value: ${event.type ?? ''}`)];
+  // Without its time it counts as an old-fashioned Event, of which less is asked.
+  if (event['eventTime'] === undefined) return [...mistakes, requiredValue('eventTime'), ...type];
+  const controller = event['reportingController'] as string | undefined;
+  if (controller === undefined) mistakes.push(requiredValue('reportingController'));
+  else mistakes.push(...keyMistakes('reportingController', controller));
   for (const [field, mostCharacters] of Object.entries(most)) {
     const value = event[field];
     const rule = `can have at most ${mostCharacters} characters`;
@@ -28,10 +35,15 @@ export function eventMistakes(event: ApiObject): FieldMistake[] {
       mistakes.push(invalidValue(internalNames[field] ?? field, '', rule));
     }
   }
-  if (event.type !== 'Normal' && event.type !== 'Warning') {
-    mistakes.push(invalidValue('type', '', 'has to be one of Normal or Warning'));
+  const old = {
+    deprecatedCount: 'count',
+    deprecatedFirstTimestamp: 'firstTimestamp',
+    deprecatedLastTimestamp: 'lastTimestamp',
+  };
+  for (const [field, internal] of Object.entries(old)) {
+    if ((event[field] ?? null) !== null) mistakes.push(invalidValue(internal, '', 'needs to be unset'));
   }
-  return [...mistakes, ...seriesMistakes(event)];
+  return [...mistakes, ...type, ...seriesMistakes(event)];
 }
 
 export function eventUpdateMistakes(event: ApiObject, existing: ApiObject): FieldMistake[] {

@@ -8,6 +8,8 @@ export type Field =
   | 'bool'
   | 'any'
   | 'time'
+  /** A time that is `null` where it is not set. */
+  | 'nullTime'
   | 'microTime'
   | { readonly map: Field }
   | { readonly list: Field }
@@ -17,6 +19,7 @@ export class DecodeError extends Error {}
 
 const microTimePattern = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})(Z|[+-]\d\d:\d\d)$/;
 const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+const mostInt = 2 ** 31 - 1;
 const goTypes = { string: 'string', text: 'string', int: 'int32', bool: 'bool' } as const;
 
 /** @throws DecodeError in the words of Go's decoder */
@@ -29,7 +32,10 @@ export function decodeFields(
   const decoded: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(fields)) {
     const found = value[key];
-    if (found === undefined || found === null) continue;
+    if (found === undefined || found === null) {
+      if (field === 'nullTime') decoded[key] = null;
+      continue;
+    }
     const one = decodeField(found, field, path === '' ? key : `${path}.${key}`);
     if (one !== undefined) decoded[key] = one;
   }
@@ -63,9 +69,11 @@ function decodeScalar(value: unknown, field: Extract<Field, string>, path: strin
       if (typeof value !== 'boolean') throw mismatch(value, path, goTypes.bool);
       return value;
     case 'int':
-      if (typeof value !== 'number' || !Number.isInteger(value)) throw mismatch(value, path, goTypes.int);
+      if (typeof value !== 'number' || !Number.isInteger(value) || Math.abs(value) > mostInt)
+        throw mismatch(value, path, goTypes.int);
       return value;
     case 'time':
+    case 'nullTime':
       if (typeof value !== 'string' || !timePattern.test(value)) throw badTime(value, '2006-01-02T15:04:05Z07:00');
       return `${new Date(value).toISOString().slice(0, 19)}Z`;
     case 'microTime':

@@ -1,53 +1,29 @@
 /** From a request to its answer: who is it, may they, what is asked; and the log of it all. */
 
 import { setTimeout as wait } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import type { Admission } from './admission.ts';
 import { Answer, type AnyResponse } from './answer.ts';
 import { authorize, type Rule } from './authorization.ts';
 import type { Connections } from './connections.ts';
 import { type ApiServerFaults, takeAnswer } from './faults.ts';
-import { parseTarget, type RequestTarget } from './resources.ts';
-import { ApiError, methodNotAllowed, noSuchResource, tooLarge, trouble, unauthorized } from './status.ts';
+import { type AnyRequest, type ApiRequest, readBody, toLogged, toLoggedBody } from './request-log.ts';
+import { parseTarget, type RequestTarget, resources } from './resources.ts';
+import {
+  ApiError,
+  internalError,
+  methodNotAllowed,
+  invalid,
+  noSuchResource,
+  tooLarge,
+  trouble,
+  unauthorized,
+} from './status.ts';
 import type { Store } from './store.ts';
 import type { Tokens, User } from './tokens.ts';
 import { patch, update } from './updates.ts';
 import { create, get, list, remove } from './verbs.ts';
 import { WatchStream } from './watch-stream.ts';
-
-export interface ApiRequest {
-  readonly method: string;
-  /** Without the query. */
-  readonly path: string;
-  readonly query: Readonly<Record<string, string>>;
-  /** `get list watch create update patch delete`, as in RBAC; for what is no resource the method in lower case. */
-  readonly verb: string;
-  readonly group: string;
-  readonly resource: string | undefined;
-  readonly subresource: string | undefined;
-  readonly namespace: string | undefined;
-  readonly name: string | undefined;
-  readonly contentType: string;
-  /** Parsed where it is JSON. */
-  body: unknown;
-  /** `undefined`: 401, or no answer. */
-  user: string | undefined;
-  /** `undefined`: not answered, or not yet. */
-  status: number | undefined;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  /** Requests of one connection have the same; the first is 1. */
-  readonly connection: number;
-  readonly httpVersion: string;
-}
-
-/** What both kinds of request of Node have. */
-export interface AnyRequest extends AsyncIterable<Buffer> {
-  readonly method?: string;
-  readonly url?: string;
-  readonly httpVersion: string;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly socket: { readonly remotePort?: number };
-}
 
 interface Parts {
   readonly store: Store;
@@ -63,7 +39,6 @@ interface Parts {
   };
 }
 
-const mostBodyBytes = 3 * 1_048_576;
 const byVerb = { get, list, create, update, patch, delete: remove } as const;
 
 export class Handler {
@@ -93,8 +68,7 @@ export class Handler {
     const logged = toLogged(request, url, target, connections.idOf(remotePort));
     this.requests.push(logged);
     const answer = new Answer(response, faults);
-    // A client that leaves while its body is read or a delay runs needs no answer.
-    void this.#answer(request, url, target, logged, answer).catch(() => connections.resetOne(remotePort));
+    void this.#answer(request, url, target, logged, answer);
   }
 
   async #answer(
@@ -118,8 +92,8 @@ export class Handler {
     try {
       if (planned !== undefined) throw trouble(planned);
       await this.#dispatch(request, url, target, user, logged, answer);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
+    } catch (cause) {
+      const error = cause instanceof ApiError ? cause : internalError(inspect(cause));
       const retry = error.status.details?.retryAfterSeconds;
       logged.status = error.code;
       send(answer, error.code, error.status, retry === undefined ? {} : { 'retry-after': String(retry) });
@@ -141,10 +115,12 @@ export class Handler {
     const refusal = authorize(user, target, url.pathname, rules);
     if (refusal !== undefined) throw refusal;
     const { resource, verb, namespace, name, subresource } = target;
+    checkDryRun(verb, url.searchParams);
     if (resource === undefined) return this.#answerOther(url.pathname, target, logged, answer);
     const isLost = resource.namespaced && name !== undefined && namespace === undefined;
     const hasSubresource = subresource === undefined || (subresource === 'status' && resource.hasStatus);
     if (!hasSubresource || (isLost && verb !== 'list' && verb !== 'watch')) throw noSuchResource();
+    if ((verb === 'create') === (name !== undefined) && verb !== 'list' && verb !== 'watch') throw methodNotAllowed();
     if (verb === 'watch') {
       const { bookmarkIntervalMs = 60_000, watchList = false } = options;
       const settings = { bookmarkIntervalMs, watchList, silent: faults.silent };
@@ -165,8 +141,9 @@ export class Handler {
     send(answer, code, found);
   }
 
-  #answerOther(path: string, { plural }: RequestTarget, logged: ApiRequest, answer: Answer): void {
-    if (plural !== undefined) throw noSuchResource();
+  #answerOther(path: string, { plural, group }: RequestTarget, logged: ApiRequest, answer: Answer): void {
+    const isKnownGroup = Object.values(resources).some((resource) => resource.group === group);
+    if (plural !== undefined && isKnownGroup) throw noSuchResource();
     const { version = 'v1.36.3' } = this.#parts.options;
     const [, major = '', minor = ''] = /^v(\d+)\.(\d+)/.exec(version) ?? [];
     logged.status = 200;
@@ -177,48 +154,12 @@ export class Handler {
   }
 }
 
-function toLogged(request: AnyRequest, url: URL, target: RequestTarget, connection: number): ApiRequest {
-  const { verb, group, plural, subresource, namespace, name } = target;
-  const type = request.headers['content-type'];
-  return {
-    method: request.method ?? '',
-    path: url.pathname,
-    query: Object.fromEntries(url.searchParams),
-    verb,
-    group,
-    resource: plural,
-    subresource,
-    namespace,
-    name,
-    contentType: typeof type === 'string' ? (type.split(';')[0] ?? '').trim() : '',
-    body: undefined,
-    user: undefined,
-    status: undefined,
-    at: Date.now(),
-    connection,
-    httpVersion: request.httpVersion,
-  };
-}
-
-async function readBody(request: AnyRequest): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request) {
-    bytes += chunk.length;
-    // Read to the end, so that the client hears the answer; a real server closes the connection.
-    if (bytes <= mostBodyBytes) chunks.push(chunk);
-  }
-  if (bytes > mostBodyBytes) throw tooLarge(mostBodyBytes);
-  return Buffer.concat(chunks);
-}
-
-function toLoggedBody(body: Buffer): unknown {
-  if (body.length === 0) return undefined;
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    return body.toString();
-  }
+function checkDryRun(verb: string, query: URLSearchParams): void {
+  const asked = query.getAll('dryRun');
+  if (asked.every((one) => one === 'All')) return;
+  const kind = `${verb.slice(0, 1).toUpperCase()}${verb.slice(1)}Options`;
+  const message = `Unsupported value: ${JSON.stringify(asked)}: supported values: "All"`;
+  throw invalid({ group: 'meta.k8s.io', kind }, '', [{ reason: 'FieldValueNotSupported', field: 'dryRun', message }]);
 }
 
 function send(answer: Answer, code: number, body: object, headers: Record<string, string> = {}): void {

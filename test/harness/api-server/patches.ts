@@ -1,7 +1,7 @@
 /** The patch types of an API server, each pure: what a stored object becomes, undecoded. */
 
 import { isRecord } from './fields.ts';
-import { badRequest, patchRejected } from './status.ts';
+import { badRequest, internalError, patchRejected } from './status.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -62,22 +62,49 @@ function toMergedList(target: unknown, patch: readonly unknown[], path: string):
   if (mergedValues.has(path)) return [...found, ...patch.filter((item) => !found.includes(item))];
   const mergeKey = mergeKeys[path];
   if (mergeKey === undefined) return patch;
-  let merged = [...found];
-  for (const item of patch) {
-    if (!isRecord(item)) throw badRequest('cannot use a plain value in a list that is merged by key');
-    if (item['$patch'] === 'replace') {
-      merged = patch.filter((one) => !isRecord(one) || one['$patch'] === undefined);
-      break;
-    }
-    const id = item[mergeKey];
-    if (id === undefined)
-      throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
-    const index = merged.findIndex((one) => isRecord(one) && one[mergeKey] === id);
-    if (item['$patch'] === 'delete') merged = merged.filter((one) => !isRecord(one) || one[mergeKey] !== id);
-    else if (index < 0) merged.push(item);
-    else merged[index] = toStrategicallyMerged(merged[index], item, `${path}[]`);
+  if (patch.some((item) => isRecord(item) && item['$patch'] === 'replace')) {
+    return patch.filter((item) => !isRecord(item) || item['$patch'] === undefined);
   }
-  return merged;
+  const changed = new Map<unknown, unknown>();
+  const gone = new Set<unknown>();
+  const idOf = (item: unknown): unknown => (isRecord(item) ? item[mergeKey] : undefined);
+  for (const item of patch) {
+    const id = idOf(item);
+    if (!isRecord(item) || id === undefined) throw noMergeKey(item, mergeKey);
+    if (item['$patch'] === 'delete') gone.add(id);
+    else
+      changed.set(
+        id,
+        toStrategicallyMerged(
+          found.find((one) => idOf(one) === id),
+          item,
+          `${path}[]`,
+        ),
+      );
+  }
+  const kept = found.filter((item) => !gone.has(idOf(item)) && !changed.has(idOf(item)));
+  const ids = found.map(idOf);
+  return inServerOrder(kept, [...changed.values()], (item) => ids.indexOf(idOf(item)));
+}
+
+/** What is new comes before what is compared with it, so a new condition stands first: the API server's own merge of the two orders. */
+function inServerOrder(
+  kept: readonly unknown[],
+  patched: readonly unknown[],
+  positionOf: (item: unknown) => number,
+): unknown[] {
+  const merged: unknown[] = [];
+  const left = [...kept];
+  for (const item of patched) {
+    const position = positionOf(item);
+    while (left.length > 0 && position >= 0 && positionOf(left[0]) < position) merged.push(left.shift());
+    merged.push(item);
+  }
+  return [...merged, ...left];
+}
+
+function noMergeKey(item: unknown, mergeKey: string): Error {
+  return internalError(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
 }
 
 function unknownDirective(directive: unknown): Error {
@@ -88,7 +115,9 @@ function unknownDirective(directive: unknown): Error {
 export function toPatched(target: unknown, patch: unknown): unknown {
   if (!Array.isArray(patch)) {
     const found = isRecord(patch) ? 'object' : typeof patch;
-    throw badRequest(`error decoding patch: json: cannot unmarshal ${found} into Go value of type jsonpatch.Patch`);
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${found} into Go value of type []handlers.jsonPatchOp`,
+    );
   }
   return patch.reduce((patched: unknown, operation: unknown) => {
     if (!isRecord(operation) || typeof operation['path'] !== 'string') throw patchRejected();
@@ -102,11 +131,10 @@ function applyOperation(document: unknown, operation: Record<string, unknown>, p
     case 'test':
       if (!isSame(read(document, path, true), operation['value'] ?? null)) throw patchRejected();
       return document;
+    // A key that is not there is added by a replace, too: seen on a real API server.
     case 'add':
-      return write(document, path, operation['value'] ?? null, 'add');
     case 'replace':
-      read(document, path);
-      return write(document, path, operation['value'] ?? null, 'replace');
+      return write(document, path, operation['value'] ?? null, operation['op']);
     case 'remove':
       read(document, path);
       return remove(document, path);
@@ -150,7 +178,7 @@ function write(document: unknown, path: readonly string[], value: unknown, mode:
   const parent = read(document, path.slice(0, -1));
   if (Array.isArray(parent)) {
     const index = last === '-' ? parent.length : toIndex(last);
-    if (index > parent.length) throw patchRejected();
+    if (index > parent.length - (mode === 'add' ? 0 : 1)) throw patchRejected();
     parent.splice(index, mode === 'add' ? 0 : 1, value);
   } else if (isRecord(parent)) {
     parent[last] = value;

@@ -41,8 +41,8 @@ const condition: Field = {
   fields: {
     type: 'string',
     status: 'string',
-    lastHeartbeatTime: time,
-    lastTransitionTime: time,
+    lastHeartbeatTime: 'nullTime',
+    lastTransitionTime: 'nullTime',
     reason: 'text',
     message: 'text',
   },
@@ -107,8 +107,22 @@ export const fieldsOf = {
     note: 'text',
     type: 'text',
     deprecatedSource: { fields: { component: 'text', host: 'text' } },
-    deprecatedFirstTimestamp: time,
-    deprecatedLastTimestamp: time,
+    deprecatedFirstTimestamp: 'nullTime',
+    deprecatedLastTimestamp: 'nullTime',
     deprecatedCount: 'int',
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Field>>>>;
+
+/** What a Node says of itself before its kubelet has. */
+export const emptyNodeInfo = {
+  machineID: '',
+  systemUUID: '',
+  bootID: '',
+  kernelVersion: '',
+  osImage: '',
+  containerRuntimeVersion: '',
+  kubeletVersion: '',
+  kubeProxyVersion: '',
+  operatingSystem: '',
+  architecture: '',
+};

@@ -27,9 +27,8 @@ function parseFieldSelector(resource: Resource, text: string): { name: string | 
     if (operator === '') throw badRequest(`invalid selector: '${term}'; can't understand '${term}'`);
     const read = toFieldReader(resource, field);
     if (read === undefined) {
-      const what = `"${resource.group === '' ? '/v1' : resource.apiVersion}, Resource=${resource.plural}"`;
-      const selectors = `label selector "", field selector "${text}"`;
-      throw badRequest(`Unable to find ${what} that match ${selectors}: field label not supported: ${field}`);
+      if (resource.plural === 'nodes') throw badRequest(`field label not supported: ${field}`);
+      throw badRequest(`"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`);
     }
     if (field === 'metadata.name' && operator !== '!=') name = value;
     tests.push((object) => (read(object) === value) === (operator !== '!='));

@@ -29,7 +29,7 @@ export class ApiError extends Error {
   readonly code: number;
   readonly status: Status;
 
-  constructor(code: number, reason: string, message: string, details?: Status['details']) {
+  constructor(code: number, reason: string | undefined, message: string, details?: Status['details']) {
     super(message);
     this.code = code;
     this.status = {
@@ -38,7 +38,7 @@ export class ApiError extends Error {
       metadata: {},
       status: 'Failure',
       message,
-      reason,
+      ...(reason === undefined ? {} : { reason }),
       ...(details === undefined ? {} : { details }),
       code,
     };
@@ -53,7 +53,13 @@ export interface Named {
 }
 
 export interface FieldMistake {
-  readonly reason: 'FieldValueInvalid' | 'FieldValueRequired' | 'FieldValueTooLong' | 'FieldValueDuplicate';
+  readonly reason:
+    | 'FieldValueInvalid'
+    | 'FieldValueRequired'
+    | 'FieldValueTooLong'
+    | 'FieldValueDuplicate'
+    | 'FieldValueForbidden'
+    | 'FieldValueNotSupported';
   readonly field: string;
   readonly message: string;
 }
@@ -112,10 +118,24 @@ export function alreadyExists(resource: Named, name: string): ApiError {
   });
 }
 
-export function conflict(resource: Named, name: string, why?: string): ApiError {
-  const reason = why ?? 'the object has been modified; please apply your changes to the latest version and try again';
+export function conflict(resource: Named, name: string): ApiError {
+  const reason = 'the object has been modified; please apply your changes to the latest version and try again';
   const message = `Operation cannot be fulfilled on ${qualified(resource.plural, resource.group)} "${name}": ${reason}`;
   return new ApiError(409, 'Conflict', message, { name, ...groupDetail(resource.group), kind: resource.plural });
+}
+
+/** @param what `UID` or `ResourceVersion` */
+export function failedPrecondition(
+  { group, kind }: Named,
+  name: string,
+  what: string,
+  asked: string,
+  found: string,
+): ApiError {
+  const why =
+    what === 'UID' ? 'The object might have been deleted and then recreated' : 'The object might have been modified';
+  const message = `Operation cannot be fulfilled on ${qualified(kind, group)} "${name}": the ${what} in the precondition (${asked}) does not match the ${what} in record (${found}). ${why}`;
+  return new ApiError(409, 'Conflict', message, { name, ...groupDetail(group), kind });
 }
 
 export function expired(message: string): ApiError {
@@ -126,9 +146,13 @@ export function tooLarge(limitBytes: number): ApiError {
   return new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${limitBytes}`);
 }
 
-export function unsupportedMediaType(accepted: readonly string[]): ApiError {
-  const message = `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`;
-  return new ApiError(415, 'UnsupportedMediaType', message);
+export function unsupportedMediaType(): ApiError {
+  return new ApiError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+}
+
+/** What the server did not expect; the reason is left out. */
+export function internalError(message: string): ApiError {
+  return new ApiError(500, undefined, message);
 }
 
 export function invalid(resource: Pick<Named, 'group' | 'kind'>, name: string, mistakes: FieldMistake[]): ApiError {

@@ -6,20 +6,27 @@ import { DecodeError, isRecord } from './fields.ts';
 import { isSame, toMerged, toPatched, toStrategicallyMerged } from './patches.ts';
 import type { ApiObject, Resource } from './resources.ts';
 import { badRequest, conflict, invalid, notFound, unsupportedMediaType } from './status.ts';
-import { mistakesOf } from './validation.ts';
+import { mistakesOf, toMistaken } from './validation.ts';
 import { createFrom } from './verbs.ts';
 
 export function update(call: Call): Reply {
   const { store, resource, target } = call;
   const { name = '' } = target;
   const object = decode(resource, parseBody(call));
-  if (object.metadata.name !== name) {
-    throw badRequest(`the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`);
-  }
+  requireName(object, name);
   const existing = store.get(resource.plural, namespaceOf(resource, target.namespace), name);
   if (existing !== undefined) return { code: 200, body: replace(call, existing, object) };
   if (!resource.createsOnUpdate || target.subresource !== undefined) throw notFound(resource, name);
-  return { code: 201, body: createFrom(call, object) };
+  const { resourceVersion: _unused, ...metadata } = object.metadata;
+  return { code: 201, body: createFrom(call, { ...object, metadata }) };
+}
+
+function requireName({ metadata }: ApiObject, name: string): void {
+  if (metadata.name === name) return;
+  if (metadata.name === undefined) {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  }
+  throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
 }
 
 const patchTypes: Readonly<Record<string, (target: unknown, patch: unknown) => unknown>> = {
@@ -32,7 +39,7 @@ export function patch(call: Call): Reply {
   const { store, resource, target, contentType } = call;
   const { name = '' } = target;
   const apply = patchTypes[contentType];
-  if (apply === undefined) throw unsupportedMediaType([...Object.keys(patchTypes), 'application/apply-patch+yaml']);
+  if (apply === undefined) throw unsupportedMediaType();
   const existing = store.get(resource.plural, namespaceOf(resource, target.namespace), name);
   if (existing === undefined) throw notFound(resource, name);
   const changes = parseJson(call.body, 'error decoding patch: ');
@@ -43,7 +50,9 @@ export function patch(call: Call): Reply {
   }
   const patched = apply(existing, changes);
   try {
-    return { code: 200, body: replace(call, existing, toObject(resource, patched)) };
+    const object = toObject(resource, patched);
+    requireName(object, name);
+    return { code: 200, body: replace(call, existing, object) };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     const message = `Invalid value: ${JSON.stringify(JSON.stringify(patched))}: ${error.message}`;
@@ -58,18 +67,18 @@ function replace(call: Call, existing: ApiObject, wanted: ApiObject): ApiObject 
   const { resourceVersion } = wanted.metadata;
   if (resourceVersion === undefined && target.verb === 'update' && !resource.unconditionalUpdate) {
     const message = 'Invalid value: 0: must be specified for an update';
-    throw invalid(resource, name, [{ reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message }]);
+    const { group, plural } = resource;
+    const mistake = { reason: 'FieldValueInvalid', field: 'metadata.resourceVersion', message } as const;
+    throw invalid({ group, kind: plural }, name, [mistake]);
   }
   if (resourceVersion !== undefined && resourceVersion !== existing.metadata.resourceVersion) {
     throw conflict(resource, name);
   }
   const object = prepare(resource, target.subresource, existing, wanted);
-  if (wanted.metadata.uid !== undefined && wanted.metadata.uid !== existing.metadata.uid && target.verb === 'update') {
-    const why = `Precondition failed: UID in precondition: ${wanted.metadata.uid}, UID in object meta: ${existing.metadata.uid}`;
-    throw conflict(resource, name, why);
-  }
+  const isOther = wanted.metadata.uid !== undefined && wanted.metadata.uid !== existing.metadata.uid;
+  if (isOther && target.verb === 'update') throw conflict(resource, name);
   const mistakes = mistakesOf(resource, object, existing);
-  if (mistakes.length > 0) throw invalid(resource, name, mistakes);
+  if (mistakes.length > 0) throw invalid(toMistaken(resource), name, mistakes);
   admit(call, 'UPDATE', name, object, existing);
   if (isSame(object, existing)) return existing;
   return isDryRun(call) ? object : store.write(resource.plural, object);

@@ -1,24 +1,24 @@
 /** What an API server refuses with 422 although it could read it. */
 
 import { eventMistakes, eventUpdateMistakes } from './event-validation.ts';
+import { keyMistakes, namePart, subdomain, subdomainRule } from './name-validation.ts';
 import type { ApiObject, Resource } from './resources.ts';
-import { type FieldMistake, invalidValue } from './status.ts';
+import { type FieldMistake, invalidValue, requiredValue } from './status.ts';
 
 const mostAnnotationBytes = 262_144;
 const mostConfigMapBytes = 1_048_576;
-const subdomain = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
-const namePart = /^(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
 const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
-const subdomainRule =
-  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const nameRule =
-  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const labelValueRule =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 function tooLong(field: string, mostBytes: number): FieldMistake {
   return { reason: 'FieldValueTooLong', message: `Too long: may not be more than ${mostBytes} bytes`, field };
+}
+
+/** Mistakes in Events are told without their API group. */
+export function toMistaken({ plural, group, kind }: Resource): { group: string; kind: string } {
+  return { group: plural === 'events' ? '' : group, kind };
 }
 
 /** @param existing what is replaced; `undefined` for a new object */
@@ -54,18 +54,6 @@ function metadataMistakes({ metadata }: ApiObject, existing: ApiObject | undefin
   return mistakes;
 }
 
-function keyMistakes(field: string, key: string): FieldMistake[] {
-  const slash = key.indexOf('/');
-  const [prefix, name] = slash < 0 ? [undefined, key] : [key.slice(0, slash), key.slice(slash + 1)];
-  if (prefix === '') return [invalidValue(field, key, 'prefix part must be non-empty')];
-  if (prefix !== undefined && (prefix.length > 253 || !subdomain.test(prefix))) {
-    return [invalidValue(field, key, `prefix part ${subdomainRule}`)];
-  }
-  if (name === '') return [invalidValue(field, key, 'name part must be non-empty')];
-  if (name.length > 63) return [invalidValue(field, key, 'name part must be no more than 63 bytes')];
-  return namePart.test(name) ? [] : [invalidValue(field, key, `name part ${nameRule}`)];
-}
-
 function kindMistakes(resource: Resource, object: ApiObject, existing: ApiObject | undefined): FieldMistake[] {
   switch (resource.plural) {
     case 'nodes':
@@ -85,18 +73,16 @@ function nodeMistakes({ spec }: ApiObject): FieldMistake[] {
   const taints = spec?.taints ?? [];
   return taints.flatMap((taint, index) => {
     const at = `metadata.taints[${index}]`;
-    const mistakes = keyMistakes(`${at}.key`, taint.key ?? '');
-    if (!taintEffects.includes(taint.effect)) {
-      const supported = `supported values: ${taintEffects
-        .toSorted()
-        .map((one) => `"${one}"`)
-        .join(', ')}`;
-      const message = `Unsupported value: ${JSON.stringify(taint.effect ?? '')}: ${supported}`;
-      mistakes.push({ reason: 'FieldValueInvalid', field: `${at}.effect`, message });
+    const mistakes = keyMistakes(`${at}.key`, taint.key);
+    if (taint.effect === undefined) mistakes.push(requiredValue(`${at}.effect`));
+    else if (!taintEffects.includes(taint.effect)) {
+      const supported = taintEffects.map((one) => `"${one}"`).join(', ');
+      const message = `Unsupported value: ${JSON.stringify(taint.effect)}: supported values: ${supported}`;
+      mistakes.push({ reason: 'FieldValueNotSupported', field: `${at}.effect`, message });
     }
     const twin = taints.findIndex((one) => one.key === taint.key && one.effect === taint.effect);
     if (twin < index) {
-      const message = `Duplicate value: ${JSON.stringify(taint)}`;
+      const message = `Duplicate value: ${JSON.stringify(taint)}: taints must be unique by key and effect pair`;
       mistakes.push({ reason: 'FieldValueDuplicate', field: at, message });
     }
     return mistakes;
@@ -108,7 +94,7 @@ function configMapMistakes({ data, immutable, ...rest }: ApiObject, existing: Ap
   if (existing?.['immutable'] === true) {
     const rule = 'field is immutable when `immutable` is set';
     const forbidden = (field: string): FieldMistake => ({
-      reason: 'FieldValueInvalid',
+      reason: 'FieldValueForbidden',
       field,
       message: `Forbidden: ${rule}`,
     });
@@ -120,7 +106,13 @@ function configMapMistakes({ data, immutable, ...rest }: ApiObject, existing: Ap
   if (bytes > mostConfigMapBytes) mistakes.push(tooLong('[]', mostConfigMapBytes));
   for (const key of Object.keys(data ?? {})) {
     if (!/^[-._a-zA-Z0-9]+$/.test(key)) {
-      mistakes.push(invalidValue(`data[${key}]`, key, 'a valid config key must consist of alphanumeric characters'));
+      mistakes.push(
+        invalidValue(
+          `data[${key}]`,
+          key,
+          "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+        ),
+      );
     }
   }
   return mistakes;

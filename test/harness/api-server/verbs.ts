@@ -9,14 +9,15 @@ import { parseSelection } from './selectors.ts';
 import {
   alreadyExists,
   badRequest,
-  conflict,
   expired,
+  failedPrecondition,
+  internalError,
   invalid,
   notFound,
   requiredValue,
   resourceVersionTooLarge,
 } from './status.ts';
-import { mistakesOf } from './validation.ts';
+import { mistakesOf, toMistaken } from './validation.ts';
 import { parseRevision } from './watch-stream.ts';
 
 export function get({ store, resource, target: { namespace, name = '' } }: Call): Reply {
@@ -54,7 +55,7 @@ export function createFrom(call: Call, object: ApiObject): ApiObject {
   const namespace = namespaceOf(resource, target.namespace);
   const { generateName, resourceVersion, ...metadata } = object.metadata;
   if (resourceVersion !== undefined && resourceVersion !== '0') {
-    throw badRequest('resourceVersion should not be set on objects to be created');
+    throw internalError('resourceVersion should not be set on objects to be created');
   }
   if (namespace !== undefined && (metadata.namespace ?? namespace) !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
@@ -77,7 +78,7 @@ export function createFrom(call: Call, object: ApiObject): ApiObject {
     name === ''
       ? [requiredValue('metadata.name', 'name or generateName is required')]
       : mistakesOf(resource, whole, undefined);
-  if (mistakes.length > 0) throw invalid(resource, name, mistakes);
+  if (mistakes.length > 0) throw invalid(toMistaken(resource), name, mistakes);
   admit(call, 'CREATE', name, whole, undefined);
   if (store.get(resource.plural, namespace, name) !== undefined) throw alreadyExists(resource, name);
   return isDryRun(call) ? whole : store.write(resource.plural, whole);
@@ -94,8 +95,7 @@ export function remove(call: Call): Reply {
   for (const [field, value] of Object.entries(conditions ?? {})) {
     if (existing.metadata[field] === value) continue;
     const what = field === 'uid' ? 'UID' : 'ResourceVersion';
-    const found = `${what} in object meta: ${String(existing.metadata[field])}`;
-    throw conflict(resource, name, `Precondition failed: ${what} in precondition: ${value}, ${found}`);
+    throw failedPrecondition(resource, name, what, value, String(existing.metadata[field]));
   }
   admit(call, 'DELETE', name, existing, existing);
   if (!isDryRun(call)) store.remove(resource.plural, namespace, name);
