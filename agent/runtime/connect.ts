@@ -74,6 +74,7 @@ export function instrumentRuntime(
       timed('infrastructure_images', signal, () => runtime.findInfrastructureImages(signal)),
     undoRemovals: (begun, signal, credentialsFor) =>
       timed('undo_removals', signal, () => runtime.undoRemovals(begun, signal, credentialsFor)),
+    removeTraces: (kind, signal) => runtime.removeTraces(kind, signal),
     listLeftovers: (kinds, signal) => timed('list_leftovers', signal, () => runtime.listLeftovers(kinds, signal)),
     removeLeftover: (one, signal) => timed('remove_leftover', signal, () => runtime.removeLeftover(one, signal)),
     removeImage: (id, signal, credentialsFor) =>

@@ -11,6 +11,7 @@ import type { Credential } from '../core/credentials.ts';
 import type { ImagePart } from '../core/image-parts.ts';
 import type { Leftover, LeftoverKind } from '../core/leftovers.ts';
 import type { ImageDetails, PresentLayers, RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
+import type { TraceKind } from '../core/uninstall-round.ts';
 
 export type { ImagePart } from '../core/image-parts.ts';
 export type { Leftover, LeftoverKind } from '../core/leftovers.ts';
@@ -22,6 +23,7 @@ export type {
   RuntimeContainer,
   RuntimeImage,
 } from '../core/node-images.ts';
+export type { TraceKind } from '../core/uninstall-round.ts';
 
 export type RuntimeKind = 'docker' | 'containerd' | 'cri';
 
@@ -171,6 +173,13 @@ export interface Runtime {
     signal: AbortSignal,
     credentialsFor?: CredentialLookup,
   ): Promise<readonly string[]>;
+
+  /**
+   * For good: takes back what the agent left in the runtime of this kind. Removals that were cut off are undone before (`undoRemovals`): what
+   * only a journal or a guard holds goes with it. What others have left or changed meanwhile stays. @returns how many there were; a kind that the
+   * runtime does not know has none. @throws the first Failure, once all were tried
+   */
+  removeTraces(kind: TraceKind, signal: AbortSignal): Promise<number>;
 
   /**
    * What else takes disk, of these kinds; a kind that the runtime does not have gives nothing. Nothing that the kubelet owns is ever in the

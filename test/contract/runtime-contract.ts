@@ -10,6 +10,7 @@ import { describeMeasuring } from './cases/measuring.ts';
 import { describePinning } from './cases/pinning.ts';
 import { describePulling } from './cases/pulling.ts';
 import { describeRemoving } from './cases/removing.ts';
+import { describeTraces } from './cases/traces.ts';
 import { describeUsing } from './cases/using.ts';
 import type { Subject } from './subject.ts';
 
@@ -33,6 +34,7 @@ export function describeRuntimeContract(name: string, makeSubject: () => Promise
     describeHolding(subject);
     describeUsing(subject);
     describePinning(subject);
+    describeTraces(subject);
     describeMeasuring(subject);
     describeRemoving(subject);
     describeLeftovers(subject);

@@ -40,6 +40,13 @@ export class FakeNames {
     if (this.#pins.get(name) === owner) this.#pins.delete(name);
   }
 
+  /** @returns how many names lost a pin */
+  unpinAll(owner: PinOwner): number {
+    const pinned = [...this.#pins].filter(([, one]) => one === owner);
+    for (const [name] of pinned) this.#pins.delete(name);
+    return pinned.length;
+  }
+
   /** Where nothing else has the name meanwhile. @returns whether it was put back */
   putBack({ name, pin }: FakeName, imageId: string): boolean {
     if (this.#imageIds.has(name)) return false;

@@ -85,6 +85,14 @@ export class FakeRemover {
     }
   }
 
+  /** Lets go what removals that were cut off hold, names and all. @returns of how many */
+  forget(): number {
+    const cut = [...this.#leases].filter(([id]) => !this.#running.has(id));
+    for (const [, lease] of cut) this.#end(lease, []);
+    this.#store.collect();
+    return cut.length;
+  }
+
   /** The image that had this name when its removal began: a container that is being created may have looked it up before. */
   findBeingRemoved(name: string): FakeImage | undefined {
     const stillThere = [...this.#running.values()].filter(({ image }) => this.#store.get(image.id) !== undefined);

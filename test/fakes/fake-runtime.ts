@@ -83,6 +83,22 @@ export class FakeRuntime extends FakeControls implements port.Runtime {
     return this.remover.undo(begun);
   }
 
+  async removeTraces(kind: port.TraceKind, signal: AbortSignal): Promise<number> {
+    await this.gate.enter('removeTraces', kind, signal);
+    switch (kind) {
+      case 'pins':
+        return this.store.names.unpinAll('us');
+      case 'leases': {
+        const count = this.puller.leases.length + this.remover.forget();
+        this.puller.discard(new Set());
+        return count;
+      }
+      case 'ties':
+      case 'guards':
+        return 0;
+    }
+  }
+
   async listLeftovers(kinds: ReadonlySet<port.LeftoverKind>, signal: AbortSignal): Promise<readonly port.Leftover[]> {
     await this.gate.enter('listLeftovers', undefined, signal);
     return this.leftovers.list(kinds);

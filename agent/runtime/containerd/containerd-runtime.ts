@@ -21,6 +21,7 @@ import { createPullLeases } from './pull-lease.ts';
 import { createPullFollower } from './pull-progress.ts';
 import { createImageStore } from './store.ts';
 import { readBlob } from './target-resolver.ts';
+import { removeContainerdTraces } from './traces.ts';
 
 const capabilities: RuntimeCapabilities = {
   events: true,
@@ -131,6 +132,8 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
 
     removeImage: (imageId, signal) => removal.remove(imageId, signal),
     undoRemovals: (_begun, signal) => removal.undo(signal),
+    removeTraces: async (kind, signal) =>
+      await removeContainerdTraces(client, kind, await readSnapshotter(signal), signal),
 
     listLeftovers: (kinds, signal) => leftovers.list(kinds, signal),
     removeLeftover: (leftover, signal) => leftovers.remove(leftover, signal),

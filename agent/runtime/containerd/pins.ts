@@ -24,6 +24,19 @@ export function isPinnedByOthers(labels: Labels): boolean {
   return (labels[pinLabel] ?? '') !== '' && !isPinnedByUs(labels);
 }
 
+/** Ours, whole or what is left of it. */
+export function hasPinLabels(labels: Labels): boolean {
+  return (labels[ownerLabel] ?? '') !== '';
+}
+
+/** Every label of ours, and the CRI plugin's unless it says now what somebody else has written. @throws Failure `not_found` */
+export async function dropPin(client: GrpcClient, name: string, signal: AbortSignal): Promise<void> {
+  const { labels, target } = await readRecord(client, name, signal);
+  const ours = isPinnedByUs(labels) ? [pinLabel, ownerLabel] : [ownerLabel];
+  const update_mask = { paths: ours.map((label) => `labels.${label}`) };
+  await client.unary(images.update, { image: { name, labels: {}, target }, update_mask }, signal);
+}
+
 /** Leaves the pin of somebody else as it is, whichever is asked for. @throws Failure `not_found` */
 export async function savePin(client: GrpcClient, name: string, pinned: boolean, signal: AbortSignal): Promise<void> {
   const { labels, target } = await readRecord(client, name, signal);

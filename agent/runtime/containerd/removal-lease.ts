@@ -27,7 +27,8 @@ const holdLabel = 'stevedore.dev/remove-hold';
 const collectLabel = 'stevedore.dev/collect';
 /** The collector lets a lease go after this time (RFC 3339), whatever became of us. */
 const expireLabel = 'containerd.io/gc.expire';
-const tieLabel = 'containerd.io/gc.ref.content.stevedore.';
+/** With a number behind it. */
+export const tieLabel = 'containerd.io/gc.ref.content.stevedore.';
 const lifetimeMs = 24 * 3_600_000;
 const parallelCalls = 16;
 

@@ -124,6 +124,10 @@ export function createCriRuntime(options: { readonly endpoint: string }): Runtim
       return await Promise.resolve((signal.throwIfAborted(), []));
     },
 
+    async removeTraces(_kind, signal) {
+      return await Promise.resolve((signal.throwIfAborted(), 0));
+    },
+
     async listImageParts(signal) {
       const images = await listImages(signal);
       return new Map(

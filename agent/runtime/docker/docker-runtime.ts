@@ -15,6 +15,7 @@ import { removeDockerImage } from './image-removal.ts';
 import { restoreImage } from './image-restoral.ts';
 import { findSandboxImages } from './infrastructure-images.ts';
 import { listDockerLeftovers, removeDockerLeftover } from './leftovers.ts';
+import { removeGuards } from './traces.ts';
 
 /**
  * The port on dockerd's API, from 20.10 on.
@@ -64,6 +65,11 @@ export function createDockerRuntime({ endpoint }: { readonly endpoint: string })
       signal.throwIfAborted();
       if (begun === undefined) return [];
       return (await restoreImage(client, begun, credentialsFor, signal)) ? [begun.imageId] : [];
+    },
+
+    async removeTraces(kind, signal) {
+      signal.throwIfAborted();
+      return kind === 'guards' ? await removeGuards(client, await listImages(signal), signal) : 0;
     },
 
     listLeftovers: (kinds, signal) => listDockerLeftovers(client, kinds, signal),

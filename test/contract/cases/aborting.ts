@@ -105,6 +105,15 @@ export function describeAborting(subject: () => Subject): void {
       await eventually(async () => expect(await leftovers()).toEqual({ leases: [], ingests: [] }));
     });
 
+    it('leaves what goes with the traces', async () => {
+      const { runtime, registry, expected, leftovers } = subject();
+      const image = bigImage('traced');
+      const reference = await push(registry, 'traced', image);
+      await abortMidway(subject(), registry, reference, image);
+      expect((await runtime.removeTraces('leases', soon())) > 0).toBe(expected.capabilities.resume);
+      await eventually(async () => expect(await leftovers()).toEqual({ leases: [], ingests: [] }));
+    });
+
     it('does not disturb a pull that runs when partial pulls are discarded', async () => {
       const { runtime, registry } = subject();
       const image = bigImage('undisturbed');

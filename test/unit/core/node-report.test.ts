@@ -83,7 +83,7 @@ describe('condition', () => {
   });
 
   test('the message stays within 1,024 bytes, whatever sets and errors are called, and still says the failure', () => {
-    const sets = [...Array.from({ length: 60 }, (_, index) => pending(`a-rather-long-name-${index}`, 'r/a:1'))];
+    const sets = Array.from({ length: 60 }, (_, index) => pending(`a-rather-long-name-${index}`, 'r/a:1'));
     const { patch } = planNodeReport([...sets, failed('ml', '火'.repeat(2_000))], bare(), t0);
     const message = patch?.condition !== undefined && 'message' in patch.condition ? patch.condition.message : '';
     expect(Buffer.byteLength(message)).toBeLessThanOrEqual(1_024);

@@ -99,6 +99,13 @@ export class ContainerdServer {
         if (this.records.has(request.image.name)) throw refuse('alreadyExists', 'already exists');
         this.records.set(request.image.name, request.image);
         return {};
+      case 'Images.Update': {
+        const { image, update_mask } = request;
+        const changed = { ...found(this.records.get(image.name), image.name).labels };
+        relabel(changed, image.labels, update_mask.paths);
+        this.records.set(image.name, { labels: changed, target: image.target });
+        return {};
+      }
       case 'Images.Delete':
         if (found(this.records.get(name), name).target.digest !== request.target.digest && this.comparesTargets) {
           throw refuse('notFound', name);
@@ -126,7 +133,11 @@ export class ContainerdServer {
         found(this.snapshots.get(key), key);
         return { size: '4096', inodes: '2' };
       case 'Snapshots.Update':
-        this.#label(found(this.snapshots.get(request.info.name), request.info.name), request);
+        relabel(
+          found(this.snapshots.get(request.info.name), request.info.name).labels,
+          request.info.labels,
+          request.update_mask.paths,
+        );
         return {};
       case 'Snapshots.Remove':
         found(this.snapshots.get(key), key);
@@ -190,15 +201,6 @@ export class ContainerdServer {
     }
   }
 
-  #label(snapshot: StoredSnapshot, { info, update_mask }: Request): void {
-    for (const path of update_mask.paths) {
-      const key = path.slice('labels.'.length);
-      const value = info.labels[key];
-      if (value === undefined) delete snapshot.labels[key];
-      else snapshot.labels[key] = value;
-    }
-  }
-
   #deleted(sync: boolean): object {
     if (sync || this.eager) this.collect();
     return {};
@@ -232,6 +234,16 @@ export class ContainerdServer {
     }
     for (const digest of this.blobs.keys()) if (!reached.has(digest)) this.blobs.delete(digest);
     for (const key of this.snapshots.keys()) if (!reached.has(key)) this.snapshots.delete(key);
+  }
+}
+
+/** Of the labels that the mask names: what is not given goes. */
+function relabel(labels: Labels, given: Labels, paths: readonly string[]): void {
+  for (const path of paths) {
+    const key = path.slice('labels.'.length);
+    const value = given[key];
+    if (value === undefined) delete labels[key];
+    else labels[key] = value;
   }
 }
 

@@ -288,3 +288,33 @@ describe('undoRemovals', () => {
     expect([...world.state.names]).toEqual(local);
   });
 });
+
+describe('removeTraces', () => {
+  const guard = `removal.stevedore.invalid/image:${'a'.repeat(32)}`;
+  const listed = (names: readonly string[]) => ({
+    'GET /images/json': json([{ Id: imageId, RepoTags: names, RepoDigests: [], Size: 1, Labels: {}, Containers: -1 }]),
+  });
+
+  it('takes a guard from an image that has other names, which stay', async () => {
+    const names = ['h.io/x:1', guard];
+    await using world = await start({ names }, listed(names));
+    expect(await world.docker.runtime.removeTraces('guards', never)).toBe(1);
+    expect([...world.state.names]).toEqual(['h.io/x:1']);
+  });
+
+  it('ends a removal that was cut off and cannot be undone, and says where a container forbids it', async () => {
+    await using world = await start({ names: [guard] }, listed([guard]));
+    expect(await world.docker.runtime.removeTraces('guards', never)).toBe(1);
+    expect(world.state.present).toBe(false);
+
+    await using used = await start({ names: [guard], refuse: () => true }, listed([guard]));
+    await expect(used.docker.runtime.removeTraces('guards', never)).rejects.toThrow(/a container uses the image/);
+  });
+
+  it('finds nothing of any other kind', async () => {
+    await using world = await start();
+    for (const kind of ['pins', 'leases', 'ties'] as const)
+      expect(await world.docker.runtime.removeTraces(kind, never)).toBe(0);
+    expect(world.docker.requests).toEqual([]);
+  });
+});
