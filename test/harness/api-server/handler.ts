@@ -9,16 +9,7 @@ import type { Connections } from './connections.ts';
 import { type ApiServerFaults, takeAnswer } from './faults.ts';
 import { type AnyRequest, type ApiRequest, readBody, toLogged, toLoggedBody } from './request-log.ts';
 import { parseTarget, type RequestTarget, resources } from './resources.ts';
-import {
-  ApiError,
-  internalError,
-  methodNotAllowed,
-  invalid,
-  noSuchResource,
-  tooLarge,
-  trouble,
-  unauthorized,
-} from './status.ts';
+import { ApiError, internalError, methodNotAllowed, invalid, noSuchResource, trouble, unauthorized } from './status.ts';
 import type { Store } from './store.ts';
 import type { Tokens, User } from './tokens.ts';
 import { patch, update } from './updates.ts';

@@ -27,7 +27,9 @@ export function get({ store, resource, target: { namespace, name = '' } }: Call)
 }
 
 export function list({ store, resource, target, query }: Call): Reply {
-  const asked = parseRevision(query.get('resourceVersion'));
+  const text = query.get('resourceVersion');
+  const asked = parseRevision(text);
+  if (asked === undefined) throw badRequest(`invalid resource version: resourceVersion: Invalid value: "${text}"`);
   if (asked > store.revision) throw resourceVersionTooLarge(asked, store.revision);
   if (query.get('resourceVersionMatch') === 'Exact' && asked < store.oldest) {
     throw expired('The provided resource version is too old.');

@@ -3,7 +3,7 @@
 import type { Answer } from './answer.ts';
 import type { Resource } from './resources.ts';
 import { parseSelection } from './selectors.ts';
-import { ApiError, badRequest, expired } from './status.ts';
+import { ApiError, badRequest, expired, internalError } from './status.ts';
 import { type Store, toLine } from './store.ts';
 
 export interface WatchOptions {
@@ -44,7 +44,8 @@ export class WatchStream {
     const selection = parseSelection(resource, namespace, query);
     this.name = selection.name;
     const sendsInitial = readInitialEvents(query, options.watchList);
-    const asked = parseRevision(query.get('resourceVersion'));
+    const asked = readRevision(query);
+    const lifeSeconds = readLifeSeconds(query);
     const isAtNow = asked === 0 || sendsInitial;
     this.#from = isAtNow ? store.revision : asked;
     answer.begin(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
@@ -60,7 +61,7 @@ export class WatchStream {
     if (sendsInitial) this.#writeBookmark({ 'k8s.io/initial-events-end': 'true' });
     this.#stop = store.watch(resource.plural, { selection, onLine: (line) => this.#write(line) }, this.#from);
     answer.onClose(() => this.#clear());
-    this.#setTimers(query, options.bookmarkIntervalMs);
+    this.#setTimers(query, lifeSeconds, options.bookmarkIntervalMs);
   }
 
   /** Cleanly, as when its time is up. */
@@ -75,8 +76,7 @@ export class WatchStream {
     this.#clear();
   }
 
-  #setTimers(query: URLSearchParams, bookmarkIntervalMs: number): void {
-    const asked = Number(query.get('timeoutSeconds') ?? 0);
+  #setTimers(query: URLSearchParams, asked: number, bookmarkIntervalMs: number): void {
     const lifeMs = 1_000 * (asked > 0 ? asked : 1_800 * (1 + Math.random()));
     this.#timers.push(setTimeout(() => (this.#silent ? undefined : this.end()), lifeMs));
     if (query.get('allowWatchBookmarks') !== 'true') return;
@@ -92,7 +92,6 @@ export class WatchStream {
     const { kind, apiVersion } = this.resource;
     const metadata = {
       resourceVersion: String(this.#store.revision),
-      creationTimestamp: null,
       ...(annotations === undefined ? {} : { annotations }),
     };
     this.#write(toLine('BOOKMARK', { kind, apiVersion, metadata }));
@@ -108,16 +107,31 @@ export class WatchStream {
   }
 }
 
-/** `0` for none. @throws ApiError 400 */
-export function parseRevision(text: string | null): number {
+/** `0` for none; `undefined` for what is no number. */
+export function parseRevision(text: string | null): number | undefined {
   if (text === null || text === '') return 0;
-  if (!/^\d+$/.test(text)) throw badRequest(`invalid resource version "${text}"`);
+  return /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
+function readLifeSeconds(query: URLSearchParams): number {
+  const text = query.get('timeoutSeconds') ?? '0';
+  if (!/^-?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing "${text}": invalid syntax`);
   return Number(text);
+}
+
+function readRevision(query: URLSearchParams): number {
+  const text = query.get('resourceVersion');
+  const revision = parseRevision(text);
+  // A list answers 400 to the same.
+  if (revision === undefined) throw internalError(`resourceVersion: Invalid value: ${JSON.stringify(text)}`);
+  return revision;
 }
 
 function readInitialEvents(query: URLSearchParams, watchList: boolean): boolean {
   const asked = query.get('sendInitialEvents');
-  if (asked === null) return false;
+  const isFresh = (query.get('resourceVersion') ?? '') === '' && query.get('allowWatchBookmarks') === 'true';
+  // A server that knows the option takes it as asked for by such a watch.
+  if (asked === null) return watchList && isFresh;
   const refuse = (message: string): ApiError =>
     new ApiError(422, 'Invalid', `ListOptions.meta.k8s.io "" is invalid: ${message}`, {
       group: 'meta.k8s.io',
