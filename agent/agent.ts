@@ -6,14 +6,11 @@ import type { Failure } from './core/failure.ts';
 import { parseReference } from './core/image-reference.ts';
 import type { Logger } from './core/logger.ts';
 import { toHolds } from './core/node-holds.ts';
-import type { PlanInput } from './core/plan-document.ts';
 import { toPlatform } from './core/platform.ts';
-import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
 import { toPullPolicy } from './core/pull-policy.ts';
-import type { PullRoundEvent, RoundOutcome } from './core/pull-round.ts';
 import { runDaemon } from './daemon.ts';
-import type { NodeAgent } from './node-agent.ts';
-import { planOnce, pruneOnce, pullOnce } from './one-shot.ts';
+import type { Agent, NodeAgent } from './node-agent.ts';
+import { planOnce, pruneOnce, pullOnce, uninstallOnce } from './one-shot.ts';
 import { createHealth } from './ops/health.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { createLazyRegistry } from './registry/lazy-registry.ts';
@@ -40,16 +37,7 @@ export interface AgentParts {
   readonly metrics: Metrics;
 }
 
-export interface Agent {
-  /** The daemon; resolves once the signal has fired and everything is put away. */
-  run(signal: AbortSignal): Promise<void>;
-  /** One look that changes nothing, not even in the state folder. */
-  plan(signal: AbortSignal): Promise<PlanInput>;
-  /** One round without a running agent; the caller holds the state folder. Events end with `done`. */
-  pullRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
-  /** One prune run without a running agent; the caller holds the state folder. Events end with `done`. */
-  pruneRound(order: PruneOrder, onEvent: (event: PruneRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
-}
+export type { Agent } from './node-agent.ts';
 
 /** Where events tell of changes, looking by the clock is only a safety net; a look costs the runtime some 70 ms of CPU. */
 const lookIntervalMs = { withEvents: 300_000, withoutEvents: 30_000 };
@@ -66,6 +54,7 @@ export function createAgent(settings: Settings, { log, metrics }: AgentParts): A
     plan: (signal) => planOnce(agent, signal),
     pullRound: (onEvent, signal) => pullOnce(agent, onEvent, signal),
     pruneRound: (order, onEvent, signal) => pruneOnce(agent, order, onEvent, signal),
+    uninstall: (onEvent, signal) => uninstallOnce(agent, onEvent, signal),
   };
 }
 
@@ -191,7 +180,7 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
     }
   }
 
-  function recover({ runtime }: Connected, signal: AbortSignal): Promise<void> {
+  function recover({ runtime }: Connected, signal: AbortSignal): Promise<number | undefined> {
     return recoverRemovals(runtime, usage, credentialsFor, log, signal);
   }
 
@@ -219,6 +208,7 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
     health,
     inputs,
     registry,
+    cluster: undefined,
     connection,
     reconciler,
     usage,

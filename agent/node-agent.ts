@@ -1,9 +1,11 @@
 /** The parts of one agent, connected: agent.ts builds them; daemon.ts and one-shot.ts run them. */
 
+import type { Cluster } from './cluster/cluster.ts';
 import type { Logger } from './core/logger.ts';
 import type { PlanInput } from './core/plan-document.ts';
 import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
-import type { RoundOutcome } from './core/pull-round.ts';
+import type { PullRoundEvent, RoundOutcome } from './core/pull-round.ts';
+import type { UninstallEvent } from './core/uninstall-round.ts';
 import type { Health } from './ops/health.ts';
 import type { Metrics } from './ops/metrics.ts';
 import type { Registry } from './registry/registry.ts';
@@ -14,6 +16,20 @@ import type { Reconciler } from './work/reconciler.ts';
 import type { Connected, RuntimeConnection } from './work/runtime-connection.ts';
 import type { UsageTracker } from './work/usage-tracker.ts';
 
+/** What the commands ask of an agent. */
+export interface Agent {
+  /** The daemon; resolves once the signal has fired and everything is put away. */
+  run(signal: AbortSignal): Promise<void>;
+  /** One look that changes nothing, not even in the state folder. */
+  plan(signal: AbortSignal): Promise<PlanInput>;
+  /** One round without a running agent; the caller holds the state folder. Events end with `done`. */
+  pullRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
+  /** One prune run without a running agent; the caller holds the state folder. Events end with `done`. */
+  pruneRound(order: PruneOrder, onEvent: (event: PruneRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
+  /** Takes back what an agent left on this node; the caller holds the state folder, where there is one. Events end with `done`. */
+  uninstall(onEvent: (event: UninstallEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
+}
+
 export interface NodeAgent {
   readonly settings: Settings;
   readonly log: Logger;
@@ -21,6 +37,8 @@ export interface NodeAgent {
   readonly health: Health;
   readonly inputs: NodeInputs;
   readonly registry: Registry;
+  /** Undefined: without Kubernetes. */
+  readonly cluster: Cluster | undefined;
   readonly connection: RuntimeConnection;
   readonly reconciler: Reconciler;
   readonly usage: UsageTracker;
@@ -28,8 +46,8 @@ export interface NodeAgent {
   readonly isConnected: boolean;
   /** Finds the runtime and asks it who it is. @throws Failure */
   connect(signal: AbortSignal): Promise<Connected>;
-  /** Puts back what a kill cut off. */
-  recover(connected: Connected, signal: AbortSignal): Promise<void>;
+  /** Puts back what a kill cut off. @returns how many images got names back; undefined: it could not be undone, which is logged */
+  recover(connected: Connected, signal: AbortSignal): Promise<number | undefined>;
   useRuntime(now: Connected | undefined): void;
   /** Looks, when something asks for it, until the signal fires. */
   loop(signal: AbortSignal): Promise<void>;

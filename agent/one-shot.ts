@@ -1,4 +1,4 @@
-/** What the commands do without a running agent: one plan, one round of pulls, one prune run. */
+/** What the commands do without a running agent: one plan, one round of pulls, one prune run, the removal of all traces. */
 
 import { loadLabels } from './cluster/standalone.ts';
 import { loadConfigurationFile } from './config/file-source.ts';
@@ -8,9 +8,12 @@ import { standaloneNode } from './core/node-state.ts';
 import type { PlanInput } from './core/plan-document.ts';
 import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
 import type { PullRoundEvent, RoundOutcome } from './core/pull-round.ts';
+import type { UninstallEvent } from './core/uninstall-round.ts';
 import type { NodeAgent } from './node-agent.ts';
 import type { Connected } from './work/runtime-connection.ts';
 import { createLedgerReader, createLedgerStore } from './work/ledger-store.ts';
+import { runUninstall, type Step, toClusterSteps, toTraceSteps } from './work/uninstall.ts';
+import { removeState } from './work/uninstall-state.ts';
 
 /** Changes nothing, not even in the state folder. */
 export async function planOnce(agent: NodeAgent, signal: AbortSignal): Promise<PlanInput> {
@@ -46,6 +49,54 @@ export async function pruneOnce(
   signal: AbortSignal,
 ): Promise<RoundOutcome> {
   return await work(agent, signal, (both) => agent.pruneNow(order, onEvent, both));
+}
+
+/** The caller holds the state folder, where there is one. */
+export async function uninstallOnce(
+  agent: NodeAgent,
+  onEvent: (event: UninstallEvent) => void,
+  signal: AbortSignal,
+): Promise<RoundOutcome> {
+  const { settings, usage, cluster, log } = agent;
+  const optional = async (what: string, load: () => Promise<void>): Promise<void> => {
+    await load().catch((error: unknown) => {
+      signal.throwIfAborted();
+      log.debug({ error: Failure.from(error).message }, `uninstalling without ${what}`);
+    });
+  };
+  // They help to undo a removal that was cut off, and to tell which runtime it is.
+  await optional('configuration', () => loadInputs(agent));
+  await optional('ledger', () => usage.load(createLedgerReader(settings.stateDir)));
+  let isUndone = false;
+  const undo = async (connected: Connected, both: AbortSignal): Promise<number> => {
+    const restored = await agent.recover(connected, both);
+    if (restored === undefined) throw new Failure('runtime', 'a removal that was cut off could not be undone');
+    isUndone = true;
+    return restored;
+  };
+  const others: readonly Step[] = [
+    ...(cluster === undefined ? [] : toClusterSteps(cluster, settings.nodeName)),
+    {
+      name: 'state',
+      run: () => {
+        if (isUndone || usage.cutRemoval === undefined) return removeState(settings.stateDir);
+        throw new Failure('other', 'kept for the next try: its ledger says which removal has to be undone');
+      },
+    },
+  ];
+  try {
+    return await withRuntime(agent, signal, async (connected) => {
+      const undoing: Step = { name: 'removals', run: (both) => undo(connected, both) };
+      return await runUninstall([undoing, ...toTraceSteps(connected.runtime), ...others], onEvent, signal);
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof Failure)) throw error;
+    const unreachable: Step = { name: 'runtime', run: () => Promise.reject(error) };
+    return await runUninstall([unreachable, ...others], onEvent, signal);
+  } finally {
+    await cluster?.close();
+  }
 }
 
 async function work<T>(agent: NodeAgent, signal: AbortSignal, use: (signal: AbortSignal) => Promise<T>): Promise<T> {

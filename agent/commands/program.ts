@@ -103,6 +103,17 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
       const { prune } = await import('./prune.ts');
       finish(await prune(parseSettings(options, environment, 'error'), options, order, json, context));
     });
+  program
+    .command('uninstall')
+    .description('take back what the agent left on this node: pins, leases, labels, condition, state')
+    .option('--stay', 'afterwards wait for SIGTERM, if nothing failed')
+    .option('--json', 'print one JSON object a line')
+    .addHelpText('after', uninstallExamples)
+    .action(async ({ stay = false, json = false }: JsonOption & { readonly stay?: boolean }) => {
+      const settings = parseSettings(program.opts<CommonOptions>(), environment, 'error');
+      const { uninstall } = await import('./uninstall.ts');
+      finish(await uninstall(settings, { stay, json }, context));
+    });
   return program;
 }
 
@@ -184,3 +195,11 @@ Examples:
   stevedore prune --tier age
   stevedore prune --tier space --until-free 50Gi
   stevedore prune --json | jq 'select(.kind == "removed") | {names, reclaimedBytes}'`;
+
+const uninstallExamples = `
+Refuses while an agent runs on the state folder: exit code 4. Images stay, for they may be in use. A startup taint stays too: take the gate
+out of the node group first. May be run again at any time; exit code 3 when a step failed, and all the others are done then.
+
+Examples:
+  stevedore uninstall
+  stevedore uninstall --json | jq 'select(.kind == "failed_step")'`;

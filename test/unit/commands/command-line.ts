@@ -37,7 +37,14 @@ export async function runStevedore(argv: readonly string[], options: RunOptions 
     const missing = (): never => {
       throw new Error('not asked for in this test');
     };
-    return { run: missing, plan: missing, pullRound: missing, pruneRound: missing, ...options.agent };
+    return {
+      run: missing,
+      plan: missing,
+      pullRound: missing,
+      pruneRound: missing,
+      uninstall: missing,
+      ...options.agent,
+    };
   };
   const context: CommandContext = {
     environment: options.environment ?? {},
