@@ -22,6 +22,8 @@ export interface TeamImageSets {
 }
 
 export interface RefusedImageSets {
+  /** The ConfigMap's name. */
+  readonly name: string;
   readonly source: string;
   /** One for each set whose name is taken. */
   readonly mistakes: readonly Mistake[];
@@ -43,7 +45,7 @@ export function mergeTeams(
   const imageSets = [...main.configuration.imageSets];
   const owners = new Map(imageSets.map(({ name }, index) => [name, toPlace(main.source, index)]));
   const refused: RefusedImageSets[] = [];
-  for (const { parsed } of teams.toSorted(byAge)) {
+  for (const { name, parsed } of teams.toSorted(byAge)) {
     const mistakes: Mistake[] = [];
     for (const [index, imageSet] of parsed.imageSets.entries()) {
       const owner = owners.get(imageSet.name);
@@ -60,7 +62,7 @@ export function mergeTeams(
         });
       }
     }
-    if (mistakes.length > 0) refused.push({ source: parsed.source, mistakes });
+    if (mistakes.length > 0) refused.push({ name, source: parsed.source, mistakes });
   }
   return { configuration: { ...main.configuration, imageSets }, refused };
 }

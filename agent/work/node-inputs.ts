@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Configuration, Mistake } from '../core/configuration.ts';
+import type { Labels } from '../core/label-selector.ts';
+import { imageSetLabelPrefix } from '../core/label-syntax.ts';
 import type { Logger } from '../core/logger.ts';
 import { formatMistakes } from '../core/mistake.ts';
 import type { NodeState } from '../core/node-state.ts';
@@ -42,15 +44,23 @@ export class NodeInputs {
   }
 
   acceptConfiguration(configuration: Configuration, warnings: readonly Mistake[] = []): void {
-    const { recorder, log, configurationSource: source, onConfiguration } = this.#parts;
-    this.#configuration = configuration;
+    const { recorder, log, configurationSource: source } = this.#parts;
     recorder.configurationLoaded(true, Date.now());
-    log.info({ source, imageSets: configuration.imageSets.map(({ name }) => name) }, 'configuration accepted');
+    log.info({ source, imageSets: toNames(configuration) }, 'configuration accepted');
     for (const { path, value, rule, line } of warnings) {
       log.warn({ source, path, value, rule, line }, 'configuration says what is probably not meant');
     }
-    this.#report();
-    onConfiguration(configuration);
+    this.#useConfiguration(configuration);
+  }
+
+  /**
+   * What was good before is in force although its source cannot be read or was refused since; what of it may change still, such
+   * as a team's sets, has.
+   */
+  keepConfiguration(configuration: Configuration): void {
+    const { log, configurationSource: source } = this.#parts;
+    log.info({ source, imageSets: toNames(configuration) }, 'the last good configuration is in force');
+    this.#useConfiguration(configuration);
   }
 
   refuseConfiguration(mistakes: readonly Mistake[]): void {
@@ -64,8 +74,10 @@ export class NodeInputs {
 
   acceptNode(node: NodeState): void {
     const { log, onNode } = this.#parts;
-    const { labels } = node;
-    if (!isDeepStrictEqual(labels, this.#node?.labels)) log.info({ labels }, 'node labels');
+    const labels = withoutOwn(node.labels);
+    if (this.#node === undefined || !isDeepStrictEqual(labels, withoutOwn(this.#node.labels))) {
+      log.info({ labels }, 'node labels');
+    }
     this.#node = node;
     this.#report();
     onNode(node);
@@ -79,7 +91,22 @@ export class NodeInputs {
     this.#report();
   }
 
+  #useConfiguration(configuration: Configuration): void {
+    this.#configuration = configuration;
+    this.#report();
+    this.#parts.onConfiguration(configuration);
+  }
+
   #report(): void {
     this.#parts.onProblem(this.problem);
   }
+}
+
+function toNames({ imageSets }: Configuration): readonly string[] {
+  return imageSets.map(({ name }) => name);
+}
+
+/** Those that the agent itself writes are its answer, not what it is asked for. */
+function withoutOwn(labels: Labels): Labels {
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => !key.startsWith(imageSetLabelPrefix)));
 }
