@@ -26,3 +26,27 @@ test('what a configuration probably does not mean is logged when it is accepted,
     { source: '/etc/config.yaml', path: 'prune.keep[0]', value: '*', line: 3 },
   ]);
 });
+
+test('what is kept of earlier times is in force, and does not count as loaded', () => {
+  const loads: boolean[] = [];
+  const inForce: unknown[] = [];
+  const inputs = new NodeInputs({
+    configurationSource: 'configmap stevedore/stevedore',
+    labelsSource: 'node gpu-1',
+    recorder: { configurationLoaded: (accepted) => loads.push(accepted) },
+    log: silentLogger,
+    onConfiguration: (configuration) => inForce.push(configuration),
+    onNode: () => undefined,
+    onProblem: () => undefined,
+  });
+  const parsed = parseConfiguration('', 'x');
+  if (!parsed.ok) throw new Error('must be accepted');
+
+  inputs.keepConfiguration(parsed.configuration);
+
+  expect({ loads, inForce, inputs: inputs.configuration }).toEqual({
+    loads: [],
+    inForce: [parsed.configuration],
+    inputs: parsed.configuration,
+  });
+});
