@@ -140,7 +140,8 @@ export class PullSlots implements SlotHook {
         ? cluster.createLease(name, nodeName, slotDurationSeconds, signal)
         : cluster.updateLease(lease, nodeName, slotDurationSeconds, signal));
     } catch (error) {
-      if (isConflict(error)) return undefined;
+      const isGone = lease !== undefined && Failure.from(error).code === 'not_found';
+      if (isConflict(error) || isGone) return undefined;
       throw error;
     }
   }
