@@ -1,13 +1,19 @@
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { provideManifestTools } from '../../harness/manifest-tools.mjs';
 import { hashInputs, type KubernetesObject, manifests, toComparable, toText } from './objects.ts';
-import { type Case, distributions, helmTemplate, renderByHelm, renderByKustomize } from './tools.ts';
+import {
+  buildKustomization,
+  type Case,
+  distributions,
+  helmTemplate,
+  readmeKustomizations,
+  renderByHelm,
+  renderByKustomize,
+} from './tools.ts';
 
 const { kustomize, helm, reason } = await provideManifestTools((message) => console.log(message));
-await mkdir(join(manifests, '../.cache'), { recursive: true });
 
 const all = ['gate', 'selinux', 'socket-guard', 'pod-monitor'] as const;
 const everything: Case = { distribution: 'containerd', components: all };
@@ -26,10 +32,12 @@ const inputsFile = join(manifests, 'rendered/inputs.sha256');
 const update = 'npx vitest run --project unit test/unit/manifests -u, with kustomize and helm';
 
 if (kustomize === undefined || helm === undefined) {
-  describe(`without kustomize and helm (${reason}): what was rendered with them is compared by the hash of its inputs`, () => {
-    test('nothing has changed since kustomize and Helm were seen to render the same', () => {
-      expect(hashInputs(), update).toBe(readFileSync(inputsFile, 'utf8').trim());
-    });
+  console.log(`What kustomize and Helm render is compared by the hash of its inputs only: ${reason}`);
+  test.skip(`kustomize and Helm render the same (not run: ${reason}; compared by the hash of the inputs)`, () =>
+    undefined);
+
+  test('nothing has changed since kustomize and Helm were seen to render the same', () => {
+    expect(hashInputs(), update).toBe(readFileSync(inputsFile, 'utf8').trim());
   });
 } else {
   describe('kustomize and Helm', { timeout: 120_000 }, () => {
@@ -80,6 +88,31 @@ if (kustomize === undefined || helm === undefined) {
       const text = toText(await renderByHelm(helm, { distribution: 'k3s', components: [] }, values));
       expect(text.match(/image: registry\.example\.net/g)).toHaveLength(1);
       expect(text.match(/value: registry\.example\.net/g)).toHaveLength(1);
+    });
+
+    test('the component for another namespace does what Helm does by itself', async () => {
+      const configMapGenerator = [
+        {
+          name: 'stevedore-namespace',
+          literals: ['namespace=images'],
+          options: { disableNameSuffixHash: true, annotations: { 'config.kubernetes.io/local-config': 'true' } },
+        },
+      ];
+      const moved: Case = { distribution: 'containerd', components: [...all, 'namespace'] };
+      const objects = await renderByKustomize(kustomize, moved, { configMapGenerator });
+      expect(toComparable(objects)).toEqual(toComparable(await renderByHelm(helm, everything, {}, 'images')));
+    });
+
+    test.each(readmeKustomizations())("the README's kustomization %# can be built", async (_, kustomization) => {
+      const objects = await buildKustomization(kustomize, kustomization, { 'config.yaml': '' });
+      expect(objects.map(({ kind }) => kind)).toContain('DaemonSet');
+    });
+
+    test("the README's other taint is the agent's and the policy's", async () => {
+      const [, kustomization = ''] = readmeKustomizations().find(([, text]) => text.includes('sourceValue')) ?? [];
+      const text = toText(await buildKustomization(kustomize, kustomization, {}));
+      expect(text.match(/example\.com\/images\b/g)).toHaveLength(2);
+      expect(text).not.toContain('startup-taint');
     });
 
     test("Helm's namespace is the policies' and every subject's too", async () => {

@@ -1,7 +1,8 @@
 /** Runs kustomize and Helm on the manifests. */
 
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
@@ -19,6 +20,8 @@ export const components = {
   'pod-monitor': { podMonitor: { enabled: true } },
   'vm-pod-scrape': { vmPodScrape: { enabled: true } },
   uninstall: { uninstall: true },
+  /** Helm takes it from elsewhere. */
+  namespace: {},
 } as const;
 
 export interface Case {
@@ -32,24 +35,44 @@ export async function renderByKustomize(
   wanted: Case,
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<readonly KubernetesObject[]> {
-  // kustomize takes no absolute paths, and nothing from outside of a root but other roots.
-  const folder = await mkdtemp(join(manifests, '..', '.cache', 'kustomize-'));
-  const at = (path: string): string => relative(folder, join(manifests, path));
+  const kustomization = stringify({
+    apiVersion: 'kustomize.config.k8s.io/v1beta1',
+    kind: 'Kustomization',
+    resources: [`manifests/overlays/${wanted.distribution}`],
+    components: wanted.components.map((name) => `manifests/components/${name}`),
+    ...more,
+  });
+  return await buildKustomization(kustomize, kustomization, {});
+}
+
+/** Builds a kustomization whose paths are those of the repository's root, with `files` beside it. */
+export async function buildKustomization(
+  kustomize: string,
+  kustomization: string,
+  files: Readonly<Record<string, string>>,
+): Promise<readonly KubernetesObject[]> {
+  // kustomize takes neither absolute paths nor a root above the one that asks.
+  const cache = join(manifests, '../.cache');
+  await mkdir(cache, { recursive: true });
+  const folder = await mkdtemp(join(cache, 'kustomize-'));
   try {
-    await writeFile(
-      join(folder, 'kustomization.yaml'),
-      stringify({
-        apiVersion: 'kustomize.config.k8s.io/v1beta1',
-        kind: 'Kustomization',
-        resources: [at(`overlays/${wanted.distribution}`)],
-        components: wanted.components.map((name) => at(`components/${name}`)),
-        ...more,
-      }),
-    );
+    const text = kustomization.replaceAll(/(?<=- )manifests\//g, `${relative(folder, manifests)}/`);
+    for (const [name, content] of Object.entries({ ...files, 'kustomization.yaml': text })) {
+      await writeFile(join(folder, name), content);
+    }
     return parseObjects(await output(kustomize, ['build', folder]));
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** Name and text of each kustomization that the README shows. */
+export function readmeKustomizations(): readonly (readonly [string, string])[] {
+  const readme = readFileSync(join(manifests, 'README.md'), 'utf8');
+  const blocks = [...readme.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']) => text);
+  return blocks
+    .filter((text) => text.includes('kind: Kustomization'))
+    .map((text) => [/manifests\/components\/\S+/.exec(text)?.[0] ?? '', text] as const);
 }
 
 export async function renderByHelm(
