@@ -68,6 +68,7 @@ describe('the ConfigMap', () => {
     const before = { configurations: world.configurations.length, parses: world.parses() };
     api.setConfigMap('stevedore', setsText('main', 'more'), { labels: { edited: 'yes' } });
     api.setConfigMap('kube-root-ca.crt', 'no: {configuration');
+    world.clusterInputs.handlers.onConfigMaps(api.configMaps());
     expect({ configurations: world.configurations.length, parses: world.parses() }).toEqual(before);
     expect(world.loads).toEqual([true, true]);
   });
@@ -84,7 +85,7 @@ describe('the ConfigMap', () => {
     await world.start();
     const inForce = world.inputs.configuration;
     spoil();
-    api.setConfigMap('other', 'x');
+    world.clusterInputs.handlers.onConfigMaps(api.configMaps());
     expect(world.inputs.configuration).toBe(inForce);
     expect(world.configurations).toEqual([inForce]);
     const source = 'configmap stevedore/stevedore';
@@ -195,7 +196,8 @@ describe("the teams' ConfigMaps", () => {
   test('are not read again for every event', () => {
     const parses = world.parses();
     api.setConfigMap('team-a', 'x: [');
-    for (let i = 0; i < 5; i += 1) api.setConfigMap('other', `${i}`);
+    for (let i = 0; i < 5; i += 1) api.setConfigMap('team-b', setsText('b'), { ...team, createdAt: 10 + i });
+    expect(world.recorder.teamsRefused).toBe(1);
     expect(world.parses()).toBe(parses + 1);
   });
 });
