@@ -74,8 +74,8 @@ export interface ApiServer extends Admin {
   kubeconfig(token: string, namespace?: string): string;
   /** Adds what the Roles and bindings among the manifests allow, and the Namespaces and ConfigMaps. */
   load(manifests: string | readonly unknown[]): void;
-  /** Every open connection ends with a reset. */
-  cutConnections(): void;
+  /** Every open connection ends: with a reset, or without (what is left of a killed server's connections). */
+  cutConnections(how?: 'reset' | 'close'): void;
   /** Open watches end cleanly, as when their time is up. */
   endWatches(): void;
   /** Open watches stay open and say nothing more, whatever happens. */
@@ -110,7 +110,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   const stop: ApiServer['stop'] = ({ drainMs } = {}) => {
     clearTimeout(draining);
     connections.refuse();
-    if (drainMs === undefined) connections.reset();
+    if (drainMs === undefined) connections.cut('reset');
     else draining = setTimeout(() => handler.endWatches(), drainMs);
   };
 
@@ -149,7 +149,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       rules.push(...toRules(objects));
       admin.putAll(objects);
     },
-    cutConnections: () => connections.reset(),
+    cutConnections: (how = 'reset') => connections.cut(how),
     endWatches: () => handler.endWatches(),
     silenceWatches: () => handler.silenceWatches(),
     compact: () => store.compact(),

@@ -45,5 +45,11 @@ export function toObject(resource: Resource, body: unknown): ApiObject {
   const metadata = (fields['metadata'] ?? {}) as ApiObject['metadata'];
   const object: ApiObject = { ...fields, kind, apiVersion, metadata };
   if (kind !== 'Node') return object;
-  return { ...object, status: { ...object.status, nodeInfo: { ...emptyNodeInfo, ...object.status?.nodeInfo } } };
+  const { capacity, ...status } = object.status ?? {};
+  const nodeInfo = { ...emptyNodeInfo, ...status.nodeInfo };
+  // Where a Node does not say what of its capacity may be used, all of it may.
+  return {
+    ...object,
+    status: { ...(capacity === undefined ? {} : { capacity, allocatable: capacity }), ...status, nodeInfo },
+  };
 }

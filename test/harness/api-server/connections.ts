@@ -46,9 +46,11 @@ export class Connections {
     this.#listener = undefined;
   }
 
-  /** Open connections end with a reset. */
-  reset(): void {
-    for (const { socket } of this.#sockets.values()) socket.resetAndDestroy();
+  cut(how: 'reset' | 'close'): void {
+    for (const { socket } of this.#sockets.values()) {
+      if (how === 'reset') socket.resetAndDestroy();
+      else socket.destroy();
+    }
   }
 
   resetOne(remotePort: number | undefined): void {

@@ -1,23 +1,30 @@
 /** A plain client of an API server, for tests of the server itself: undici, and nothing of the agent. */
 
 import { Agent, type Dispatcher } from 'undici';
+import type { ApiObject } from '../../harness/api-server/api-server.ts';
 
 export interface Target {
   readonly url: string;
   readonly ca: string;
 }
 
+/** An object, a list or a Status. */
+export interface Body extends ApiObject {
+  readonly message?: string;
+  readonly code?: number;
+  readonly items?: readonly ApiObject[];
+}
+
 export interface Answer {
   readonly status: number;
-  // oxlint-disable-next-line typescript/no-explicit-any -- whatever the server says
-  readonly body: any;
+  /** What is no JSON is in `message`. */
+  readonly body: Body;
   readonly contentType: string;
 }
 
 export interface WatchEvent {
   readonly type: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- whatever the server says
-  readonly object: any;
+  readonly object: Body;
 }
 
 export interface OpenWatch {
@@ -53,7 +60,8 @@ export class ApiClient {
     const { statusCode, body, headers } = await this.#request(method, path, asked);
     const text = await body.text();
     const contentType = String(headers['content-type']);
-    return { status: statusCode, body: contentType.includes('json') ? JSON.parse(text) : text, contentType };
+    const parsed: unknown = contentType.includes('json') ? JSON.parse(text) : { message: text };
+    return { status: statusCode, body: parsed as Body, contentType };
   }
 
   get(path: string): Promise<Answer> {
