@@ -9,7 +9,7 @@ export interface Identity {
   /** Without a slash at its end; it may have a path. */
   readonly server: string;
   readonly tls: ApiTls;
-  /** Who we are, for each request: never to be shown. */
+  /** Who we are, for each request, by lower-case names: never to be shown. */
   readonly headers: Readonly<Record<string, string>>;
 }
 

@@ -51,8 +51,6 @@ export function toTaintRemoval(node: unknown, key: string): readonly unknown[] |
 
 export interface EventSource {
   readonly nodeName: string;
-  /** Undefined: not known yet. */
-  readonly nodeUid: string | undefined;
   readonly at: number;
   /** Hexadecimal, new for each Event. */
   readonly suffix: string;
@@ -60,7 +58,7 @@ export interface EventSource {
 
 /** `events.k8s.io/v1`; an Event about a Node belongs to the namespace `default`. */
 export function toEventBody({ type, reason, action, note }: ClusterEvent, source: EventSource): unknown {
-  const { nodeName, nodeUid, at, suffix } = source;
+  const { nodeName, at, suffix } = source;
   return {
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
@@ -72,8 +70,8 @@ export function toEventBody({ type, reason, action, note }: ClusterEvent, source
     eventTime: toMicroTime(at),
     reportingController: 'stevedore.dev/agent',
     reportingInstance: nodeName.slice(0, maxInstanceLength),
-    // kubectl describe looks for Events by the Node's uid or, as the kubelet writes them, by its name.
-    regarding: { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeUid ?? nodeName },
+    // As the kubelet writes them: kubectl describe looks for Events with the Node's uid, and for those with its name in that place.
+    regarding: { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName },
   };
 }
 

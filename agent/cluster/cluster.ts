@@ -62,8 +62,8 @@ export interface Cluster {
   /** @throws Failure detail `conflict` when it exists already */
   createLease(name: string, holder: string, durationSeconds: number, signal: AbortSignal): Promise<LeaseRecord>;
   /**
-   * Takes, renews (same holder) or gives back (empty holder) a Lease. @throws Failure detail `conflict` when somebody else changed it
-   * since `lease` was read
+   * Takes, renews (same holder) or gives back (empty holder) a Lease; one that was deleted is made again. @throws Failure detail
+   * `conflict` when somebody else changed it since `lease` was read
    */
   updateLease(lease: LeaseRecord, holder: string, durationSeconds: number, signal: AbortSignal): Promise<LeaseRecord>;
 

@@ -2,10 +2,13 @@
 
 import { stat } from 'node:fs/promises';
 import type { AgentOptions } from 'node:https';
+import { dirname, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import { loadYaml } from '@kubernetes/client-node/dist/yaml.js';
 import { HttpMethod, RequestContext } from '@kubernetes/client-node/dist/gen/http/http.js';
 import { errorMessage, Failure } from '../core/failure.ts';
 import type { Identity, IdentitySource } from './access.ts';
+import { readList, readRecord } from './fields.ts';
 
 /** @throws Failure `other` when the file cannot be read, or its current context has no cluster */
 export async function createKubeconfigSource(path: string): Promise<IdentitySource> {
@@ -29,6 +32,23 @@ interface Loaded {
 /** client-node makes a new connection for each request; of its settings we only want to know the TLS. */
 class CapturingConfig extends KubeConfig {
   captured: AgentOptions = {};
+  readonly #folder: string;
+
+  constructor(path: string) {
+    super();
+    this.#folder = dirname(path);
+  }
+
+  /** client-node 2.0 looks for `token-file`; what kubectl writes and reads is `tokenFile`. */
+  override loadFromString(text: string): void {
+    super.loadFromString(text);
+    const written = readList(readRecord(loadYaml<unknown>(text))['users']).map(readRecord);
+    this.users = this.users.map((user) => {
+      const { tokenFile } = readRecord(written.find(({ name }) => name === user.name)?.['user']);
+      if (typeof tokenFile !== 'string') return user;
+      return { ...user, authProvider: { name: 'tokenFile', config: { tokenFile: resolve(this.#folder, tokenFile) } } };
+    });
+  }
 
   override createDispatcherOptions(_cluster: unknown, options: AgentOptions): { type: 'none' } {
     this.captured = options;
@@ -37,7 +57,7 @@ class CapturingConfig extends KubeConfig {
 }
 
 async function load(path: string): Promise<Loaded> {
-  const config = new CapturingConfig();
+  const config = new CapturingConfig(path);
   const changed = await changedAt(path);
   try {
     config.loadFromFile(path);
@@ -85,7 +105,9 @@ async function toIdentity(config: CapturingConfig, path: string): Promise<Identi
       serverName: servername,
       insecureSkipVerify: cluster?.skipTLSVerify ?? false,
     },
-    headers: context.getHeaders(),
+    headers: Object.fromEntries(
+      Object.entries(context.getHeaders()).map(([name, value]) => [name.toLowerCase(), value.trim()]),
+    ),
   };
 }
 

@@ -61,7 +61,6 @@ export function createCluster(access: ClusterAccess, options: ClusterOptions): C
   const nodePath = `/api/v1/nodes/${encodeURIComponent(nodeName)}`;
   const configMapsPath = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
   const leasesPath = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
-  let nodeUid: string | undefined;
 
   const getNode = (signal: AbortSignal): Promise<unknown> =>
     requests.ask({ asking: { resource: 'nodes', verb: 'get' }, path: nodePath }, signal);
@@ -79,7 +78,6 @@ export function createCluster(access: ClusterAccess, options: ClusterOptions): C
   function createNodeTarget(handlers: ClusterHandlers, onContact: WatchTarget['onContact']): WatchTarget {
     let told: { readonly node: NodeState | undefined } | undefined;
     const tell = (node: NodeState | undefined): void => {
-      if (node !== undefined) nodeUid = node.uid;
       if (told !== undefined && isSameNode(told.node, node, ownCondition)) return;
       told = { node };
       handlers.onNode(node);
@@ -201,7 +199,7 @@ export function createCluster(access: ClusterAccess, options: ClusterOptions): C
 
     async createEvent(event, signal) {
       const suffix = randomBytes(8).toString('hex');
-      const body = toEventBody(event, { nodeName, nodeUid, at: Date.now(), suffix });
+      const body = toEventBody(event, { nodeName, at: Date.now(), suffix });
       const asking = { resource: 'events', verb: 'create' } as const;
       await requests.ask({ asking, path: '/apis/events.k8s.io/v1/namespaces/default/events', body }, signal);
     },

@@ -26,7 +26,7 @@ export function toNodeState(object: unknown): NodeState {
     taints: readList(taints).map(toTaint),
     unschedulable: unschedulable === true,
     conditions: readList(conditions).map(toCondition),
-    containerRuntimeVersion: readString(readRecord(nodeInfo)['containerRuntimeVersion']),
+    containerRuntimeVersion: readString(readRecord(nodeInfo)['containerRuntimeVersion']) || undefined,
   };
 }
 

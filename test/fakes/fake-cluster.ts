@@ -152,8 +152,8 @@ export class FakeCluster implements Cluster {
   ): Promise<LeaseRecord> {
     await this.#called('updateLease', signal);
     const stored = this.api.lease(name);
-    if (stored === undefined) throw new Failure('not_found', `leases "${name}" not found`);
-    if (stored.resourceVersion !== resourceVersion) throw conflict(`leases "${name}" has been modified`);
+    if (stored !== undefined && stored.resourceVersion !== resourceVersion)
+      throw conflict(`leases "${name}" has been modified`);
     return this.api.setLease({ name, holder, durationSeconds, renewedAt: Date.now() });
   }
 
