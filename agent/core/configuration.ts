@@ -22,6 +22,8 @@ export type CredentialSource =
 
 export interface ImageSet {
   readonly name: string;
+  /** The ConfigMap that has it, for people; absent where there is one file. */
+  readonly source?: string;
   readonly nodeSelector: LabelSelector;
   /** Normalised references, no doubles. */
   readonly images: readonly string[];

@@ -52,6 +52,8 @@ export interface PlanDocument {
 /** Every configured set; one that is not selected says why and desires nothing. */
 export interface PlanImageSet {
   readonly name: string;
+  /** In a cluster the ConfigMap that has it. */
+  readonly source?: string;
   readonly selected: boolean;
   readonly message?: string;
   readonly priority: number;
@@ -155,11 +157,12 @@ function toImageSets({ imageSets }: PlanInput['configuration'], plan: PullPlan):
   const unselected = new Map(plan.unselected.map(({ imageSet, message }) => [imageSet, message]));
   const present = countBySet(plan.present);
   const missing = countBySet([...plan.pulls, ...plan.waiting, ...plan.refused]);
-  return imageSets.map(({ name, priority, gate }) => {
+  return imageSets.map(({ name, source, priority, gate }) => {
     const message = unselected.get(name);
     const here = present.get(name) ?? 0;
     return {
       name,
+      ...withoutUndefined({ source }),
       selected: message === undefined,
       ...withoutUndefined({ message }),
       priority,

@@ -35,14 +35,14 @@ export interface MergedConfiguration {
 }
 
 /**
- * The main configuration with the teams' sets behind its own. Of two sets with one name the main one's counts, then that of the
+ * The main configuration with the teams' sets behind its own, each with its source. Of two sets with one name the main one's counts, then that of the
  * older ConfigMap (of two from the same second, by name, so that all nodes decide alike); the other sets of the same team stay.
  */
 export function mergeTeams(
   main: { readonly source: string; readonly configuration: Configuration },
   teams: readonly TeamImageSets[],
 ): MergedConfiguration {
-  const imageSets = [...main.configuration.imageSets];
+  const imageSets = main.configuration.imageSets.map((imageSet) => ({ ...imageSet, source: main.source }));
   const owners = new Map(imageSets.map(({ name }, index) => [name, toPlace(main.source, index)]));
   const refused: RefusedImageSets[] = [];
   for (const { name, parsed } of teams.toSorted(byAge)) {
@@ -51,7 +51,7 @@ export function mergeTeams(
       const owner = owners.get(imageSet.name);
       if (owner === undefined) {
         owners.set(imageSet.name, toPlace(parsed.source, index));
-        imageSets.push(imageSet);
+        imageSets.push({ ...imageSet, source: parsed.source });
       } else {
         const rule = `${owner} has a set of this name`;
         mistakes.push({

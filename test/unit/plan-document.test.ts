@@ -38,7 +38,7 @@ const full: PlanInput = {
   configuration: {
     prefetch,
     imageSets: [
-      imageSet('gpu', ['r/a:1', 'r/b:1', 'r/c:1'], { priority: 100, gate: true }),
+      imageSet('gpu', ['r/a:1', 'r/b:1', 'r/c:1'], { priority: 100, gate: true, source: 'configmap stevedore/team-a' }),
       imageSet('base', ['r/b:1', 'r/d:1', 'r/e:1']),
       imageSet('edge', ['r/f:1']),
     ],
@@ -183,7 +183,15 @@ describe('the plan document', () => {
 
   it('says of every set whether and why it is selected, and what of it is here', () => {
     expect(toPlanDocument(full).imageSets).toEqual([
-      { name: 'gpu', selected: true, priority: 100, gate: true, desired: 3, present: 1 },
+      {
+        name: 'gpu',
+        source: 'configmap stevedore/team-a',
+        selected: true,
+        priority: 100,
+        gate: true,
+        desired: 3,
+        present: 1,
+      },
       { name: 'base', selected: true, priority: 0, gate: false, desired: 3, present: 1 },
       {
         name: 'edge',

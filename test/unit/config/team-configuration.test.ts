@@ -83,6 +83,12 @@ describe("teams' sets", () => {
     const { main, configuration, sets, refused } = merge(oneSet(), team('b', 1, 'b'), team('z', 0, 'z1', 'z2'));
     expect(sets).toEqual(['a x.io/y:latest', 'z1 x.io/z:latest', 'z2 x.io/z:latest', 'b x.io/b:latest']);
     expect(configuration).toEqual({ ...main, imageSets: configuration.imageSets });
+    expect(configuration.imageSets.map(({ source }) => source)).toEqual([
+      'configmap stevedore/stevedore',
+      'configmap stevedore/z',
+      'configmap stevedore/z',
+      'configmap stevedore/b',
+    ]);
     expect(refused).toEqual([]);
   });
 
