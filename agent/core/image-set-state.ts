@@ -36,8 +36,8 @@ export function toImageSetStates(
 ): ImageSetState[] {
   const missing = new Map<string, MissingImage>();
   const add = (reference: string, why: string, failure?: FailureCode, message?: string): void => {
-    const last = failures.get(reference)?.failure;
-    missing.set(reference, { reference, why, failure: failure ?? last?.code, message: message ?? last?.message });
+    const last = failure === undefined ? failures.get(reference)?.failure : undefined;
+    missing.set(reference, { reference, why, failure: failure ?? last?.code, message: last?.message ?? message });
   };
   for (const { reference, state } of plan.pulls) add(reference, state === 'running' ? 'running' : 'queued');
   for (const { reference, reason, failure, message } of plan.waiting) add(reference, reason, failure, message);

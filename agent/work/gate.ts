@@ -54,6 +54,7 @@ export class Gate {
   #releasedFrom: NodeState | undefined;
   /** Nothing of an earlier hold is on disk. */
   #isClean = false;
+  #goAt = 0;
   #failures = 0;
   #retryAt = Number.NEGATIVE_INFINITY;
   #said = '';
@@ -85,7 +86,10 @@ export class Gate {
     const node = this.#node;
     if (node === undefined || node === this.#releasedFrom || !hasTaint(node.taints, this.#parts.taintKey))
       return undefined;
-    return Date.now() + this.#deadlineMs / 2 - (this.#held === undefined ? 0 : heldMs(this.#held));
+    const goAt = Date.now() + this.#deadlineMs / 2 - (this.#held === undefined ? 0 : heldMs(this.#held));
+    // Two clocks never agree to the millisecond, and a plan that says another time at each look would be said each time.
+    if (Math.abs(goAt - this.#goAt) > 1_000) this.#goAt = Math.floor(goAt);
+    return this.#goAt;
   }
 
   /** Until the signal fires. Never rejects. */

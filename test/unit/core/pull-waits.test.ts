@@ -193,6 +193,9 @@ describe('the state of the selected sets', () => {
     const { plan } = decide([gated], { world: { ...answered, backoffs: failures } });
     const [state] = toImageSetStates(toDesired([gated], {}), plan, new Set(), failures);
     expect(state?.missing).toEqual([{ reference: c, why: 'queued', failure: 'upstream', message: '502' }]);
+    const held = decide([gated], { policy: { slot: noSlot }, world: { ...answered, backoffs: failures } }).plan;
+    const [waiting] = toImageSetStates(toDesired([gated], {}), held, new Set(), failures);
+    expect(waiting?.missing).toEqual([{ reference: c, why: 'slot', failure: 'upstream', message: '502' }]);
   });
 
   test('a refused image is missing for good, one whose tag moved is here', () => {
