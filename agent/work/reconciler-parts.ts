@@ -35,7 +35,7 @@ export interface ReconcilerParts {
   /** From then on gated images wait for neither slot nor spread, epoch ms; undefined: the gate holds nothing. */
   readonly gatedGoAt?: (() => number | undefined) | undefined;
   /** After each look that came to its end. */
-  readonly onLooked?: ((looked: LookResult) => void) | undefined;
+  readonly onLooked?: ((looked: Looked) => void) | undefined;
   /** What the last look found does not hold any more: another configuration, node or runtime. The next look comes at once. */
   readonly onOutdated?: (() => void) | undefined;
   readonly announce?: Announce | undefined;
@@ -44,7 +44,7 @@ export interface ReconcilerParts {
   readonly trigger: Trigger;
 }
 
-export interface LookResult {
+export interface Looked {
   /** The selected sets, for the configuration and the node of now. */
   readonly sets: readonly ImageSetState[];
   readonly plan: PullPlan;

@@ -14,7 +14,7 @@ import { PruneJob } from '../../agent/work/prune-job.ts';
 import type { PruneSubject } from '../../agent/work/prune-view.ts';
 import { Pruner } from '../../agent/work/pruner.ts';
 import { PullSlots, type PullSlotsParts } from '../../agent/work/pull-slots.ts';
-import type { LookResult } from '../../agent/work/reconciler-parts.ts';
+import type { Looked } from '../../agent/work/reconciler-parts.ts';
 import { runReconcileLoop } from '../../agent/work/reconcile-loop.ts';
 import { Reconciler } from '../../agent/work/reconciler.ts';
 import { RemovalLock } from '../../agent/work/removal-lock.ts';
@@ -85,7 +85,7 @@ export class FakeNode {
   socketDead = false;
   looks = 0;
   /** What the last look found. */
-  looked: LookResult | undefined;
+  looked: Looked | undefined;
   /** Looks whose findings were outdated before the next one. */
   outdated = 0;
   readonly events: NodeEvent[] = [];
