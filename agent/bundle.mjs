@@ -49,6 +49,26 @@ const leaveOut = {
 };
 
 /**
+ * client-node does not say that its modules have no side effects, so all of its generated API would stay. Its Watch takes fetch from
+ * undici's index, which is without it here: it gets fetch by itself.
+ *
+ * @type {import('esbuild').Plugin}
+ */
+const partsOfClientNode = {
+  name: 'parts-of-client-node',
+  setup({ onResolve, resolve: resolveImport }) {
+    onResolve({ filter: /^(\.|@kubernetes\/client-node|undici$)/ }, async ({ path, importer, pluginData, ...rest }) => {
+      const isInside = /\/@kubernetes\/client-node\//.test(importer);
+      if (pluginData === partsOfClientNode || !(isInside || path.startsWith('@kubernetes/'))) return undefined;
+      const isFetch = path === 'undici' && /\/dist\/watch\.js$/.test(importer);
+      const wanted = isFetch ? 'undici/lib/web/fetch/index.js' : path;
+      const found = await resolveImport(wanted, { ...rest, importer, pluginData: partsOfClientNode });
+      return path === 'undici' ? found : { ...found, sideEffects: false };
+    });
+  },
+};
+
+/**
  * `import 'node:http'` costs 11 MB resident in Node 24: an ES import of a builtin reads every one of its exports, and http's
  * WebSocket is a getter that loads the whole of fetch. require() reads none.
  *
@@ -109,7 +129,7 @@ export async function buildBundle({
     // The second: undici without its experimental second HTTP parser, as Node itself builds it.
     // The last: write-file-atomic names its temporary files after itself, and modules of a bundle have no such name.
     define: { 'process.env.NODE_ENV': '"production"', esbuildDetection: '"1"', __filename: '"write-file-atomic"' },
-    plugins: [leaveOut, requireBuiltins, versionOnly(version || manifest.version)],
+    plugins: [leaveOut, partsOfClientNode, requireBuiltins, versionOnly(version || manifest.version)],
     metafile: true,
     write: false,
     logLevel: 'warning',

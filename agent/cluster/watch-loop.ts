@@ -70,12 +70,12 @@ export async function runWatchLoop(target: WatchTarget, parts: WatchLoopParts, s
   async function retreat(reason: string, retryAfterMs = 0): Promise<void> {
     failures += 1;
     const span = Math.min(timings.backoffCapMs, timings.backoffBaseMs * 2 ** Math.min(failures - 1, 20));
-    const waitMs = Math.max(Math.random() * span, Math.min(retryAfterMs, longestRetryAfterMs));
+    // On top of what the server asks for: it asks all of its clients for the same.
+    const waitMs = Math.min(retryAfterMs, longestRetryAfterMs) + Math.random() * span;
     log.debug({ resource, reason, failures, waitMs: Math.round(waitMs) }, 'watch begins again');
     await sleep(waitMs, signal);
   }
 
-  /** True: it stood, and now it is over. */
   async function watchFrom(from: string): Promise<void> {
     const seconds = Math.round(
       timings.shortestWatchSeconds + Math.random() * (timings.longestWatchSeconds - timings.shortestWatchSeconds),
