@@ -141,7 +141,7 @@ export class Gate {
     this.#isClean = false;
     this.#retryAt = Number.NEGATIVE_INFINITY;
     log.info(
-      { taint: taintKey, heldSeconds: heldMs(held) / 1000, deadlineMs: this.#deadlineMs },
+      { taint: taintKey, heldSeconds: Math.round(heldMs(held) / 1000), deadlineMs: this.#deadlineMs },
       'the gate holds the node',
     );
     onHeld();
