@@ -1,5 +1,6 @@
 /** The composition root: builds every part and connects them. Only the commands that run an agent import it. */
 
+import { type ClusterMember, createClusterMember } from './cluster-member.ts';
 import { createCredentialStore } from './config/credential-files.ts';
 import type { Credential } from './core/credentials.ts';
 import type { Failure } from './core/failure.ts';
@@ -14,10 +15,9 @@ import { planOnce, pruneOnce, pullOnce, uninstallOnce } from './one-shot.ts';
 import { createHealth } from './ops/health.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { createLazyRegistry } from './registry/lazy-registry.ts';
-import { connectRuntime, instrumentRuntime, socketIsDead } from './runtime/connect.ts';
-import { detectRuntime } from './runtime/detection.ts';
 import { createFilesystemReader } from './runtime/disk.ts';
-import type { Settings } from './settings.ts';
+import { createRuntimeFinder } from './runtime-finder.ts';
+import { type Settings, toConfigurationSource, toLabelsSource } from './settings.ts';
 import { NodeInputs } from './work/node-inputs.ts';
 import { Pins } from './work/pins.ts';
 import { Planning } from './work/planning.ts';
@@ -47,39 +47,51 @@ const eventGapMs = 2_000;
 /** The loop comes around every 30 s, but a look may wait for a slow runtime. */
 const stuckAfterMs = 300_000;
 
-export function createAgent(settings: Settings, { log, metrics }: AgentParts): Agent {
-  const agent = createNodeAgent(settings, log, metrics);
+/** @throws Failure `other` where the settings name a cluster that there is no way to */
+export async function createAgent(settings: Settings, parts: AgentParts, signal: AbortSignal): Promise<Agent> {
+  const trigger = new Trigger();
+  const { cluster } = settings;
+  const member =
+    cluster === undefined
+      ? undefined
+      : await createClusterMember({ ...settings, cluster }, { ...parts, trigger }, signal);
+  const agent = createNodeAgent(settings, parts, trigger, member);
   return {
-    run: (signal) => runDaemon(agent, signal),
-    plan: (signal) => planOnce(agent, signal),
-    pullRound: (onEvent, signal) => pullOnce(agent, onEvent, signal),
-    pruneRound: (order, onEvent, signal) => pruneOnce(agent, order, onEvent, signal),
-    uninstall: (onEvent, signal) => uninstallOnce(agent, onEvent, signal),
+    run: (running) => runDaemon(agent, running),
+    plan: (asking) => planOnce(agent, asking),
+    pullRound: (onEvent, asking) => pullOnce(agent, onEvent, asking),
+    pruneRound: (order, onEvent, asking) => pruneOnce(agent, order, onEvent, asking),
+    uninstall: (onEvent, asking) => uninstallOnce(agent, onEvent, asking),
   };
 }
 
-function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): NodeAgent {
+function createNodeAgent(
+  settings: Settings,
+  { log, metrics }: AgentParts,
+  trigger: Trigger,
+  member: ClusterMember | undefined,
+): NodeAgent {
   const health = createHealth(stuckAfterMs);
-  const trigger = new Trigger();
   const credentials = createCredentialStore(log);
   const lock = new RemovalLock(() => trigger.fireSparsely(eventDelayMs, eventGapMs));
   const usage = new UsageTracker({ recorder: metrics, log });
   const readFilesystem = createFilesystemReader(settings.imageFilesystem, log);
   let connected: Connected | undefined;
-  let endpoint: string | undefined;
 
   const inputs = new NodeInputs({
-    configurationSource: settings.configFile,
-    labelsSource: settings.labelsFile ?? '--label',
+    configurationSource: toConfigurationSource(settings),
+    labelsSource: toLabelsSource(settings),
     recorder: metrics,
     log,
     onConfiguration: (configuration) => {
       reconciler.setConfiguration(configuration);
       pruneJob.settingsChanged();
+      member?.onConfiguration(configuration);
     },
     onNode: (node) => reconciler.setNode(node),
     onProblem: (problem) => health.report('configuration', problem),
   });
+  const finder = createRuntimeFinder(settings, inputs, metrics, log);
   const registry = createLazyRegistry(async () => {
     const { createOciRegistry } = await import('./registry/oci-registry.ts');
     return createOciRegistry({
@@ -137,17 +149,22 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
         return pruneJob.isMakingRoom;
       },
     },
+    slots: member?.slots,
+    announce: member?.announce,
+    gatedGoAt: member?.gatedGoAt,
+    onLooked: member?.onLooked,
+    onOutdated: member?.onOutdated,
     recorder: metrics,
     log,
     trigger,
   });
   const connection = new RuntimeConnection({
     connect: async (signal) => {
-      const found = await connect(signal);
+      const found = await finder.connect(signal);
       await recover(found, signal);
       return found;
     },
-    isSocketDead: async () => endpoint !== undefined && (await socketIsDead(endpoint)),
+    isSocketDead: finder.isSocketDead,
     onUp: (up) => {
       health.report('runtime', undefined);
       useRuntime(up);
@@ -164,21 +181,6 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
     recorder: metrics,
     log,
   });
-
-  async function connect(signal: AbortSignal): Promise<Connected> {
-    endpoint = settings.endpoint;
-    const found = await detectRuntime({ kind: settings.runtime, endpoint }, signal);
-    endpoint = found.endpoint;
-    const runtime = instrumentRuntime(await connectRuntime(found), metrics.runtimeOperation);
-    try {
-      const info = await runtime.info(signal);
-      log.info({ endpoint, findings: found.findings }, 'container runtime found');
-      return { runtime, info };
-    } catch (error) {
-      runtime.close();
-      throw error;
-    }
-  }
 
   function recover({ runtime }: Connected, signal: AbortSignal): Promise<number | undefined> {
     return recoverRemovals(runtime, usage, credentialsFor, log, signal);
@@ -208,7 +210,7 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
     health,
     inputs,
     registry,
-    cluster: undefined,
+    member,
     connection,
     reconciler,
     usage,
@@ -216,7 +218,7 @@ function createNodeAgent(settings: Settings, log: Logger, metrics: Metrics): Nod
     get isConnected() {
       return connected !== undefined;
     },
-    connect,
+    connect: finder.connect,
     recover,
     useRuntime,
     planNow: (signal) => planning.planNow(signal),

@@ -53,21 +53,12 @@ export async function runDaemon(agent: NodeAgent, signal: AbortSignal): Promise<
             return await agent.pruneNow(order, onEvent, AbortSignal.any([asking, both]));
           },
         });
-  const configurationHandlers = {
-    onConfiguration: inputs.acceptConfiguration.bind(inputs),
-    onMistakes: inputs.refuseConfiguration.bind(inputs),
-  };
-  const labelHandlers = {
-    onLabels: (labels: Labels) => inputs.acceptNode(standaloneNode(settings.nodeName, labels)),
-    onMistakes: inputs.refuseLabels.bind(inputs),
-  };
   try {
     const address = await http.start(both);
     await control?.start(both);
     log.info({ ...address, stateDir: stateFolder?.path }, 'listening');
     const parts = [
-      watchConfigurationFile(settings.configFile, configurationHandlers, both),
-      watchLabels(settings, labelHandlers, both),
+      ...watchInputs(agent, stateFolder?.path, both),
       connection.run(both),
       agent.loop(both),
       pruneJob.run(both),
@@ -78,8 +69,30 @@ export async function runDaemon(agent: NodeAgent, signal: AbortSignal): Promise<
     stop.abort();
     await Promise.allSettled([reconciler.stop(), http.stop(), control?.stop(), registry.close()]);
     await usage.flush();
+    await agent.member?.cluster.close();
     stateFolder?.close();
   }
+}
+
+/** From the cluster where there is one, else from files. */
+function watchInputs(
+  { settings, inputs, member }: NodeAgent,
+  stateDir: string | undefined,
+  signal: AbortSignal,
+): readonly Promise<void>[] {
+  if (member !== undefined) return [member.run(inputs, stateDir, signal)];
+  const configurationHandlers = {
+    onConfiguration: inputs.acceptConfiguration.bind(inputs),
+    onMistakes: inputs.refuseConfiguration.bind(inputs),
+  };
+  const labelHandlers = {
+    onLabels: (labels: Labels) => inputs.acceptNode(standaloneNode(settings.nodeName, labels)),
+    onMistakes: inputs.refuseLabels.bind(inputs),
+  };
+  return [
+    watchConfigurationFile(settings.configFile, configurationHandlers, signal),
+    watchLabels(settings, labelHandlers, signal),
+  ];
 }
 
 /** A folder that cannot be used costs the control socket and pruning by age, not the agent. */

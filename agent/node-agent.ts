@@ -1,6 +1,6 @@
 /** The parts of one agent, connected: agent.ts builds them; daemon.ts and one-shot.ts run them. */
 
-import type { Cluster } from './cluster/cluster.ts';
+import type { ClusterMember } from './cluster-member.ts';
 import type { Logger } from './core/logger.ts';
 import type { PlanInput } from './core/plan-document.ts';
 import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
@@ -38,7 +38,7 @@ export interface NodeAgent {
   readonly inputs: NodeInputs;
   readonly registry: Registry;
   /** Undefined: without Kubernetes. */
-  readonly cluster: Cluster | undefined;
+  readonly member: ClusterMember | undefined;
   readonly connection: RuntimeConnection;
   readonly reconciler: Reconciler;
   readonly usage: UsageTracker;

@@ -17,7 +17,7 @@ import { removeState } from './work/uninstall-state.ts';
 
 /** Changes nothing, not even in the state folder. */
 export async function planOnce(agent: NodeAgent, signal: AbortSignal): Promise<PlanInput> {
-  await loadInputs(agent);
+  await loadInputs(agent, signal);
   await agent.usage.load(createLedgerReader(agent.settings.stateDir));
   return await withRuntime(agent, signal, () => agent.planNow(signal));
 }
@@ -31,7 +31,7 @@ export async function pullOnce(
   return await work(agent, signal, async (both) => {
     const ended = new AbortController();
     const either = AbortSignal.any([both, ended.signal]);
-    const working = [agent.loop(either), agent.pruneJob.run(either, true)];
+    const working = [agent.loop(either), agent.pruneJob.run(either, true), agent.member?.slots.run(either)];
     try {
       return await agent.reconciler.pullRound(onEvent, either);
     } finally {
@@ -57,7 +57,8 @@ export async function uninstallOnce(
   onEvent: (event: UninstallEvent) => void,
   signal: AbortSignal,
 ): Promise<RoundOutcome> {
-  const { settings, usage, cluster, log } = agent;
+  const { settings, usage, log } = agent;
+  const cluster = agent.member?.cluster;
   const optional = async (what: string, load: () => Promise<void>): Promise<void> => {
     await load().catch((error: unknown) => {
       signal.throwIfAborted();
@@ -65,7 +66,7 @@ export async function uninstallOnce(
     });
   };
   // They help to undo a removal that was cut off, and to tell which runtime it is.
-  await optional('configuration', () => loadInputs(agent));
+  await optional('configuration', () => loadInputs(agent, signal));
   await optional('ledger', () => usage.load(createLedgerReader(settings.stateDir)));
   let isUndone = false;
   const undo = async (connected: Connected, both: AbortSignal): Promise<number> => {
@@ -101,7 +102,7 @@ export async function uninstallOnce(
 
 async function work<T>(agent: NodeAgent, signal: AbortSignal, use: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { settings, usage, log } = agent;
-  await loadInputs(agent);
+  await loadInputs(agent, signal);
   await usage.load(createLedgerStore(settings.stateDir, log));
   return await withRuntime(agent, signal, async (connected) => {
     await agent.recover(connected, signal);
@@ -128,8 +129,9 @@ async function withRuntime<T>(
   }
 }
 
-/** The files as they are now. @throws Failure with all their mistakes */
-async function loadInputs({ settings, inputs }: NodeAgent): Promise<void> {
+/** Configuration and labels as they are now. @throws Failure with all their mistakes */
+async function loadInputs({ settings, inputs, member }: NodeAgent, signal: AbortSignal): Promise<void> {
+  if (member !== undefined) return await member.readInputs(inputs, signal);
   const loaded = await loadConfigurationFile(settings.configFile);
   if (!loaded.ok) throw new Failure('other', formatMistakes(loaded.mistakes, settings.configFile));
   const own = await loadLabels(settings);

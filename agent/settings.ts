@@ -2,6 +2,7 @@
 
 import type { Labels } from './core/label-selector.ts';
 import type { RuntimeKind } from './runtime/runtime.ts';
+import { toConfigMapSource } from './core/config-map-source.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
@@ -36,4 +37,14 @@ export interface Settings {
   readonly stateDir: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly logLevel: LogLevel;
+}
+
+/** Where the configuration is from, for messages. */
+export function toConfigurationSource({ cluster, configFile }: Settings): string {
+  return cluster === undefined ? configFile : toConfigMapSource(cluster.namespace, cluster.configMap);
+}
+
+/** Where the node's labels are from, for messages. */
+export function toLabelsSource({ cluster, labelsFile }: Settings): string {
+  return cluster === undefined ? (labelsFile ?? '--label') : `node ${cluster.nodeName}`;
 }

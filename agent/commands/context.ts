@@ -17,4 +17,5 @@ export interface CommandContext {
   readonly loadAgent: () => Promise<CreateAgent>;
 }
 
-export type CreateAgent = (settings: Settings, parts: AgentParts) => Agent;
+/** @throws Failure `other` where what the settings name is not there */
+export type CreateAgent = (settings: Settings, parts: AgentParts, signal: AbortSignal) => Agent | Promise<Agent>;

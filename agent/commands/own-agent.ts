@@ -8,5 +8,6 @@ import type { Agent, CommandContext } from './context.ts';
 export async function createOwnAgent(settings: Settings, context: CommandContext): Promise<Agent> {
   const createAgent = await context.loadAgent();
   const log = createLogger(settings.logLevel, context.stderr);
-  return createAgent(settings, { log, metrics: createMetrics(readBuildInfo(context.environment)) });
+  const metrics = createMetrics(readBuildInfo(context.environment));
+  return await createAgent(settings, { log, metrics }, context.signal);
 }

@@ -12,8 +12,8 @@ export async function run(settings: Settings, context: CommandContext): Promise<
   const createAgent = await context.loadAgent();
   log.info({ version: build.version, revision: build.revision, node: settings.nodeName }, 'starting');
   const { signal } = context;
-  await createAgent(settings, { log, metrics: createMetrics(build) })
-    .run(signal)
+  await Promise.resolve(createAgent(settings, { log, metrics: createMetrics(build) }, signal))
+    .then((agent) => agent.run(signal))
     .catch((error: unknown) => {
       // Stopped before it had started: nothing was begun, so nothing is left undone.
       if (!signal.aborted || error !== signal.reason) throw error;

@@ -1,7 +1,9 @@
 /** Metrics of the work with Kubernetes; they exist on a node without it too, at 0. */
 
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { type ClusterRecorder, gateReleaseReasons, holdReasons } from '../work/cluster-recorder.ts';
+import { gateReleaseReasons } from '../core/gate.ts';
+import { holdReasons } from '../core/node-holds.ts';
+import type { ClusterRecorder } from '../work/cluster-recorder.ts';
 
 export type ClusterMetrics = ReturnType<typeof defineClusterMetrics>;
 

@@ -3,9 +3,6 @@
 import type { GateReleaseReason } from '../core/gate.ts';
 import type { HoldReason } from '../core/node-holds.ts';
 
-export { type GateReleaseReason, gateReleaseReasons } from '../core/gate.ts';
-export { type HoldReason, holdReasons } from '../core/node-holds.ts';
-
 export interface ClusterRecorder {
   /** An answer of the API server by its HTTP status, or `error` where there was none. */
   clusterRequest(verb: string, resource: string, code: string): void;

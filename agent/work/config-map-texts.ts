@@ -3,11 +3,8 @@
 import type { ConfigMapObject } from '../cluster/cluster.ts';
 import type { Configuration, Mistake, ParsedConfiguration } from '../core/configuration.ts';
 import type { ConfigMapText, LastGoodContent } from '../core/last-good.ts';
-import { mergeTeams, type ParsedTeam } from '../core/team-image-sets.ts';
-
-/** ConfigMaps with this label, `true`, add image sets of their own. */
-export const teamLabel = 'stevedore.dev/image-sets';
-const key = 'config.yaml';
+import { toConfigMapSource } from '../core/config-map-source.ts';
+import { configurationKey, mergeTeams, type ParsedTeam, teamLabel } from '../core/team-image-sets.ts';
 
 /** The configuration's two kinds of text; config/ has them. Never throw. */
 export interface TextParsers {
@@ -79,7 +76,9 @@ export class ConfigMapTexts {
   /** All ConfigMaps as they are now. */
   take(configMaps: readonly ConfigMapObject[]): void {
     this.#takeMain(configMaps.find(({ name }) => name === this.#mainName));
-    const teams = configMaps.filter(({ name, labels }) => name !== this.#mainName && labels[teamLabel] === 'true');
+    const teams = configMaps.filter(
+      ({ name, labels }) => name !== this.#mainName && labels[teamLabel.key] === teamLabel.value,
+    );
     const known = this.#teams;
     this.#teams = new Map();
     this.#teamMistakes = new Map();
@@ -143,7 +142,7 @@ export class ConfigMapTexts {
   ) {
     const { name, uid, createdAt, text } = configMap;
     const fail = (mistakes: readonly Mistake[]) => ({ ok: false, mistakes }) as const;
-    if (text === undefined) return fail([toMistake(`the ConfigMap has no key ${key}`)]);
+    if (text === undefined) return fail([toMistake(`the ConfigMap has no key ${configurationKey}`)]);
     if (last?.configMap.text === text) {
       this.#refusedTexts.delete(name);
       const isSame = last.configMap.uid === uid && last.configMap.createdAt === createdAt;
@@ -170,10 +169,6 @@ export class ConfigMapTexts {
     this.#merged = { of: inForce, result };
     return result;
   }
-}
-
-export function toConfigMapSource(namespace: string, name: string): string {
-  return `configmap ${namespace}/${name}`;
 }
 
 function byName(a: ConfigMapObject, b: ConfigMapObject): number {

@@ -1,4 +1,6 @@
-import type { ClusterRecorder, GateReleaseReason, HoldReason } from '../../agent/work/cluster-recorder.ts';
+import type { GateReleaseReason } from '../../agent/core/gate.ts';
+import type { HoldReason } from '../../agent/core/node-holds.ts';
+import type { ClusterRecorder } from '../../agent/work/cluster-recorder.ts';
 
 /** Keeps what was reported of the cluster, for tests. */
 export class RecordingClusterRecorder implements ClusterRecorder {

@@ -9,7 +9,7 @@ import { type LogFields, silentLogger } from '../../../agent/core/logger.ts';
 import type { NodeEvent } from '../../../agent/core/node-event.ts';
 import type { NodeState } from '../../../agent/core/node-state.ts';
 import { ClusterInputs } from '../../../agent/work/cluster-inputs.ts';
-import { toConfigMapSource } from '../../../agent/work/config-map-texts.ts';
+import { toConfigMapSource } from '../../../agent/core/config-map-source.ts';
 import type { LastGoodStore } from '../../../agent/work/last-good.ts';
 import { NodeInputs } from '../../../agent/work/node-inputs.ts';
 import { FakeApi, FakeCluster } from '../../fakes/fake-cluster.ts';
