@@ -6,6 +6,7 @@ import { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import type { NodeState } from '../core/node-state.ts';
 import { sleep } from '../core/sleep.ts';
+import { configurationKey, teamLabel } from '../core/team-image-sets.ts';
 import type { ClusterAccess } from './access.ts';
 import { toEventBody, toLeaseBody, toStatusPatch, toTaintRemoval } from './bodies.ts';
 import type { Cluster, ClusterHandlers, ConfigMapObject } from './cluster.ts';
@@ -36,11 +37,8 @@ export interface ClusterOptions {
   readonly timings?: Partial<WatchTimings>;
 }
 
-/** ConfigMaps with this label and value add image sets of their own. */
-export const teamLabel = { key: 'stevedore.dev/image-sets', value: 'true' };
 /** Its heartbeats are ours; those of all other conditions say nothing. */
 const ownCondition = 'ImageSetsReady';
-const configurationKey = 'config.yaml';
 
 const mergePatch = 'application/strategic-merge-patch+json';
 const jsonPatch = 'application/json-patch+json';

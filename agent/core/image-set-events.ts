@@ -4,7 +4,7 @@ import type { FailureCode } from './failure.ts';
 import { Failure } from './failure.ts';
 import type { ImageSetState, MissingImage } from './image-set-state.ts';
 import type { NodeEvent } from './node-event.ts';
-import { imageSetLabelPrefix } from './node-report.ts';
+import { imageSetLabelPrefix } from './label-syntax.ts';
 import type { Labels } from './label-selector.ts';
 
 export interface ImageSetPhase {

@@ -1,6 +1,7 @@
 /** What the node's labels and its condition say of its image sets. Pure. */
 
 import type { ImageSetState, MissingImage } from './image-set-state.ts';
+import { imageSetLabelPrefix } from './label-syntax.ts';
 import type { NodeCondition, NodeState } from './node-state.ts';
 import { toShortText } from './short-text.ts';
 
@@ -33,7 +34,6 @@ export interface NodeReport {
   readonly heartbeatDueAt: number;
 }
 
-export const imageSetLabelPrefix = 'image-set.stevedore.dev/';
 export const imageSetsCondition = 'ImageSetsReady';
 
 /** As often as the kubelet writes a Node that does not change (`nodeStatusReportFrequency`), and never more often. */

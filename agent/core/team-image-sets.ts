@@ -2,6 +2,11 @@
 
 import type { Configuration, ImageSet, Mistake } from './configuration.ts';
 
+/** ConfigMaps with this label and value add image sets of their own. */
+export const teamLabel = { key: 'stevedore.dev/image-sets', value: 'true' };
+/** Of the main ConfigMap and of the teams'. */
+export const configurationKey = 'config.yaml';
+
 /** What became of a team's text. `source` names its ConfigMap, for messages. */
 export type ParsedTeam =
   | {

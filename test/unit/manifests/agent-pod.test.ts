@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { addCommonOptions, parseSettings } from '../../../agent/commands/common-options.ts';
-import { imageSetLabelPrefix, imageSetsCondition } from '../../../agent/core/node-report.ts';
+import { imageSetLabelPrefix } from '../../../agent/core/label-syntax.ts';
+import { imageSetsCondition } from '../../../agent/core/node-report.ts';
 import { type KubernetesObject, manifests, parseObjects } from './objects.ts';
 
 interface Container {
