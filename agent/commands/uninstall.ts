@@ -49,7 +49,7 @@ async function holdState(path: string): Promise<StateFolder | undefined> {
     return await openStateFolder(path);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    if (error.detail !== undefined) return undefined;
+    if (error.detail !== 'state_folder_in_use') return undefined;
     throw new Failure(error.code, `${error.message}: stop it first, or it would put back what is taken back`, {
       detail: error.detail,
       cause: error,
