@@ -16,9 +16,9 @@ export interface PolicyTestParts {
 
 const minute = 60_000;
 const whenInForceMs = { shortest: 330 * minute, longest: 390 * minute };
-/** Somebody may be about to apply it. */
-const whenNotInForceMs = { shortest: 8 * minute, longest: 12 * minute };
-const retryMs = { base: 10_000, cap: 30 * minute };
+/** Doubling. Somebody may be just about to apply it: the agent can be there before it. */
+const whenNotInForceMs = { base: 30_000, cap: 10 * minute };
+const whenUnknownMs = { base: 10_000, cap: 30 * minute };
 
 /** Anybody's label but ours. Nothing is stored, whatever the answer is. */
 const foreignLabel: NodeStatusPatch = { labels: { 'stevedore.dev/policy-self-test': 'true' }, condition: undefined };
@@ -42,8 +42,9 @@ export class PolicyTest {
   #isLive = false;
   #uid: string | undefined;
   #dueAt = 0;
-  #failures = 0;
-  #said: string | undefined;
+  /** Tests in a row with the same answer, where that is not what it should be. */
+  #repeats = 0;
+  #answer: string | undefined;
 
   constructor(parts: PolicyTestParts) {
     this.#parts = { random: Math.random, ...parts };
@@ -75,45 +76,51 @@ export class PolicyTest {
   }
 
   async #test(signal: AbortSignal): Promise<void> {
-    const { cluster, recorder, log } = this.#parts;
+    const { cluster, log } = this.#parts;
     try {
       await cluster.patchNodeStatus(foreignLabel, signal, { dryRun: true });
-      this.#done(false, whenNotInForceMs);
-      recorder.admissionPolicyInForce(false);
+      this.#conclude(false, 'not refused', whenNotInForceMs, () =>
+        log.error(
+          {},
+          'no admission policy is in force for this agent: with its token the labels, annotations and status of every Node can be changed. A cluster administrator has to apply the ValidatingAdmissionPolicy stevedore-own-node and its binding, with the name of the service account that this agent runs as',
+        ),
+      );
     } catch (error) {
       if (signal.aborted) return;
       const failure = Failure.from(error);
       if (isPolicyRefusal(failure)) {
-        this.#done(true, whenInForceMs);
-        recorder.admissionPolicyInForce(true);
-        return;
+        this.#conclude(true, 'refused', undefined, () =>
+          log.info({}, 'the admission policy is in force: a foreign label was refused'),
+        );
+      } else {
+        this.#conclude(undefined, failure.message, whenUnknownMs, () =>
+          log.warn({ error: failure.message }, 'whether the admission policy is in force could not be tested'),
+        );
       }
-      recorder.admissionPolicyInForce(undefined);
-      const span = Math.min(retryMs.cap, retryMs.base * 2 ** Math.min(this.#failures, 30));
-      this.#failures += 1;
-      this.#dueAt = Date.now() + span / 2 + (this.#parts.random() * span) / 2;
-      this.#say(failure.message, () =>
-        log.warn({ error: failure.message }, 'whether the admission policy is in force could not be tested'),
-      );
     }
   }
 
-  #done(isInForce: boolean, { shortest, longest }: { readonly shortest: number; readonly longest: number }): void {
-    this.#failures = 0;
-    this.#dueAt = Date.now() + shortest + this.#parts.random() * (longest - shortest);
-    this.#say(String(isInForce), () => {
-      if (isInForce) this.#parts.log.info({}, 'the admission policy is in force: a foreign label was refused');
-      else
-        this.#parts.log.error(
-          {},
-          'no admission policy is in force for this agent: with its token the labels, annotations and status of every Node can be changed. A cluster administrator has to apply the ValidatingAdmissionPolicy stevedore-own-node and its binding, with the name of the service account that this agent runs as',
-        );
-    });
+  /** @param again undefined: it is as it should be */
+  #conclude(
+    isInForce: boolean | undefined,
+    answer: string,
+    again: { readonly base: number; readonly cap: number } | undefined,
+    say: () => void,
+  ): void {
+    const { recorder, random } = this.#parts;
+    recorder.admissionPolicyInForce(isInForce);
+    if (answer !== this.#answer) {
+      this.#answer = answer;
+      this.#repeats = 0;
+      say();
+    }
+    const { shortest, longest } = again === undefined ? whenInForceMs : toSpan(again, this.#repeats);
+    this.#repeats += 1;
+    this.#dueAt = Date.now() + shortest + random() * (longest - shortest);
   }
+}
 
-  #say(what: string, log: () => void): void {
-    if (what === this.#said) return;
-    this.#said = what;
-    log();
-  }
+function toSpan({ base, cap }: { readonly base: number; readonly cap: number }, repeats: number) {
+  const longest = Math.min(cap, base * 2 ** Math.min(repeats, 30));
+  return { shortest: longest / 2, longest };
 }

@@ -97,6 +97,14 @@ test('not refused: not in force, said once as an error that tells who can do wha
   expect(said).toHaveLength(2);
 });
 
+test('one that is applied just after the agent is found in force within a minute', async () => {
+  answer = undefined;
+  await meet();
+  answer = byPolicy;
+  await pass(minuteMs);
+  expect(recorder.policyInForce).toBe(true);
+});
+
 test.each([byRbac, new Failure('network', 'connection refused'), new Failure('other', 'dry run not supported')])(
   '$message: not known, and asked again with backoff',
   async (failure) => {
