@@ -37,7 +37,8 @@ export class Announcer {
   readonly #budget = new EventBudget();
   #queue: readonly Queued[] = [];
   #phases: ImageSetPhases = new Map();
-  #labels: Labels = {};
+  #labels: Labels | undefined;
+  #sets: readonly ImageSetState[] | undefined;
   #notBefore = 0;
   #failures = 0;
   #said: string | undefined;
@@ -57,16 +58,21 @@ export class Announcer {
     this.#trigger.fire();
   };
 
-  /** After every look: all sets that select the node now; what changed since the last time is announced. */
+  /**
+   * After every look: all sets that select the node now; what changed since the last time is announced. Nothing is, before the Node's labels say what
+   * was told before this process began.
+   */
   update(sets: readonly ImageSetState[]): void {
-    const { phases, events } = planImageSetEvents(this.#phases, sets, this.#labels, Date.now());
-    this.#phases = phases;
-    for (const event of events) this.announce(event);
+    this.#sets = sets;
+    this.#announceChanges();
   }
 
-  /** The Node's labels say what was told before this process began. */
+  /** As the cluster told it last; undefined: there is no such Node. */
   node(node: NodeState | undefined): void {
-    if (node !== undefined) this.#labels = node.labels;
+    if (node === undefined) return;
+    const isFirst = this.#labels === undefined;
+    this.#labels = node.labels;
+    if (isFirst) this.#announceChanges();
   }
 
   /** Resolves when the signal fires; never rejects for what the API server does. */
@@ -79,6 +85,13 @@ export class Announcer {
       else if (this.#notBefore > now) await this.#trigger.wait(Math.min(this.#notBefore, now + tooOldMs), signal);
       else await this.#tell(first, signal);
     }
+  }
+
+  #announceChanges(): void {
+    if (this.#sets === undefined || this.#labels === undefined) return;
+    const { phases, events } = planImageSetEvents(this.#phases, this.#sets, this.#labels, Date.now());
+    this.#phases = phases;
+    for (const event of events) this.announce(event);
   }
 
   async #tell(first: Queued, signal: AbortSignal): Promise<void> {

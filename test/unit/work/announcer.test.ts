@@ -64,7 +64,17 @@ test('a set that becomes ready between two looks is one Event; one that the labe
   expect(told).toEqual(['ImageSetReady: image set gpu: 1 image present']);
 });
 
+test('a look before the Node is known is no news where the label says the same', async () => {
+  announcer.update([ready('base'), ready('gpu')]);
+  await pass(minuteMs);
+  expect(told).toEqual([]);
+  announcer.node(standaloneNode('n1', { 'image-set.stevedore.dev/base': 'ready' }));
+  await pass(0);
+  expect(told).toEqual(['ImageSetReady: image set gpu: 1 image present']);
+});
+
 test('a set that flaps is told once in 10 minutes; what is left out is counted and logged', async () => {
+  announcer.node(standaloneNode('n1', {}));
   for (let minute = 0; minute < 30; minute += 1) {
     announcer.update([pending('gpu')]);
     announcer.update([ready('gpu')]);
