@@ -127,6 +127,7 @@ function createNodeAgent(
     subject: pruneSubject,
     readFilesystem,
     onDone: () => trigger.fire(),
+    announce: member?.announce,
     log,
   });
   const reconciler = new Reconciler({
