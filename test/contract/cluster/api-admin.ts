@@ -7,9 +7,10 @@ import type { ClusterAdmin, NodeChange } from './subject.ts';
 
 export interface ApiAdminSettings {
   readonly url: string;
-  /** PEM. */
-  readonly ca: string;
-  readonly token: string;
+  /** PEM; undefined: plain http. */
+  readonly ca: string | undefined;
+  /** Undefined: who asks is known there. */
+  readonly token: string | undefined;
   readonly nodeName: string;
   readonly namespace: string;
 }
@@ -24,7 +25,7 @@ export interface ApiAdmin extends ClusterAdmin {
 }
 
 export function createApiAdmin({ url, ca, token, nodeName, namespace }: ApiAdminSettings): ApiAdmin {
-  const dispatcher = new Agent({ connect: { ca } });
+  const dispatcher = new Agent(ca === undefined ? {} : { connect: { ca } });
   const nodePath = `/api/v1/nodes/${nodeName}`;
   const configMapsPath = `/api/v1/namespaces/${namespace}/configmaps`;
 
@@ -38,7 +39,10 @@ export function createApiAdmin({ url, ca, token, nodeName, namespace }: ApiAdmin
     const response = await request(`${url}${path}`, {
       method,
       dispatcher,
-      headers: { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': contentType }) },
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': contentType }),
+      },
       body: body === undefined ? null : JSON.stringify(body),
     });
     const text = await response.body.text();

@@ -59,6 +59,13 @@ describe('idle', () => {
   });
 });
 
+test('told to end, it leaves no watch open at the server', async () => {
+  const adapter = await start();
+  expect(adapter.server.watches).toHaveLength(2);
+  await adapter.watching.stop();
+  await until(() => expect(adapter.server.watches).toHaveLength(0));
+});
+
 describe('a watch that breaks', () => {
   test('ended early by the server: goes on where it was, and nothing is lost', async () => {
     const adapter = await start();
@@ -131,6 +138,8 @@ describe('a watch that breaks', () => {
     await expectSeen(adapter, 'unheard');
     expect(adapter.watching.contacts).toContainEqual({ live: false, problem: expect.stringContaining('bookmarks') });
     expect(lists(adapter)).toBeGreaterThanOrEqual(4);
+    // The silent ones are not left open.
+    await until(() => expect(adapter.server.watches.length).toBeLessThanOrEqual(2));
   });
 
   test('opens and says nothing, as with a resourceVersion from the future', async () => {
