@@ -1,6 +1,6 @@
 /** The composition root: builds every part and connects them. Only the commands that run an agent import it. */
 
-import { type ClusterMember, createClusterMember } from './cluster-member.ts';
+import type { ClusterMember, ClusterMemberParts } from './cluster-member.ts';
 import { createCredentialStore } from './config/credential-files.ts';
 import type { Credential } from './core/credentials.ts';
 import type { Failure } from './core/failure.ts';
@@ -50,11 +50,7 @@ const stuckAfterMs = 300_000;
 /** @throws Failure `other` where the settings name a cluster that there is no way to */
 export async function createAgent(settings: Settings, parts: AgentParts, signal: AbortSignal): Promise<Agent> {
   const trigger = new Trigger();
-  const { cluster } = settings;
-  const member =
-    cluster === undefined
-      ? undefined
-      : await createClusterMember({ ...settings, cluster }, { ...parts, trigger }, signal);
+  const member = await joinCluster(settings, { ...parts, trigger }, signal);
   const agent = createNodeAgent(settings, parts, trigger, member);
   return {
     run: (running) => runDaemon(agent, running),
@@ -63,6 +59,18 @@ export async function createAgent(settings: Settings, parts: AgentParts, signal:
     pruneRound: (order, onEvent, asking) => pruneOnce(agent, order, onEvent, asking),
     uninstall: (onEvent, asking) => uninstallOnce(agent, onEvent, asking),
   };
+}
+
+/** Only an agent in a cluster pays for the client library. */
+async function joinCluster(
+  settings: Settings,
+  parts: ClusterMemberParts,
+  signal: AbortSignal,
+): Promise<ClusterMember | undefined> {
+  const { cluster } = settings;
+  if (cluster === undefined) return undefined;
+  const { createClusterMember } = await import('./cluster-member.ts');
+  return await createClusterMember({ ...settings, cluster }, parts, signal);
 }
 
 function createNodeAgent(
