@@ -142,7 +142,8 @@ async function startListening(server: Server, { host, port }: HttpServerParts['l
       reject(new Failure('other', `cannot listen on ${host}:${port}: ${why}`, { cause: error }));
     };
     server.once('error', fail);
-    server.listen(port, host, () => {
+    // Without a host Node takes `::`, which serves both families, and `0.0.0.0` where the kernel has no IPv6.
+    server.listen({ port, ...(host === '::' ? {} : { host }) }, () => {
       server.removeListener('error', fail);
       resolve();
     });
