@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import { Failure } from '../core/failure.ts';
+import { sleep } from '../core/sleep.ts';
 import type { Settings } from '../settings.ts';
 import { openStateFolder, type StateFolder } from '../work/state-folder.ts';
 import { isStateFolder } from '../work/uninstall-state.ts';
@@ -7,6 +7,8 @@ import type { CommandContext } from './context.ts';
 import { exitCodes, toRoundExitCode } from './exit-codes.ts';
 import { createOwnAgent } from './own-agent.ts';
 import { toUninstallText } from './uninstall-text.ts';
+
+const stayLookMs = 3_600_000;
 
 export interface UninstallOptions {
   /** Wait for SIGTERM afterwards, unless something failed. */
@@ -38,7 +40,8 @@ export async function uninstall(
   }
   if (!options.stay || exitCode !== exitCodes.done) return exitCode;
   if (!options.json) stdout.write('waiting to be stopped\n');
-  if (!signal.aborted) await once(signal, 'abort');
+  // A timer, since neither the signal nor its handlers keep the process alive.
+  while (!signal.aborted) await sleep(stayLookMs, signal);
   return exitCodes.done;
 }
 
