@@ -60,7 +60,7 @@ const partsOfClientNode = {
     onResolve({ filter: /^(\.|@kubernetes\/client-node|undici$)/ }, async ({ path, importer, pluginData, ...rest }) => {
       const isInside = /\/@kubernetes\/client-node\//.test(importer);
       if (pluginData === partsOfClientNode || !(isInside || path.startsWith('@kubernetes/'))) return undefined;
-      const isFetch = path === 'undici' && /\/dist\/watch\.js$/.test(importer);
+      const isFetch = path === 'undici' && importer.endsWith('/dist/watch.js');
       const wanted = isFetch ? 'undici/lib/web/fetch/index.js' : path;
       const found = await resolveImport(wanted, { ...rest, importer, pluginData: partsOfClientNode });
       return path === 'undici' ? found : { ...found, sideEffects: false };

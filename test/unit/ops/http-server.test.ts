@@ -42,6 +42,12 @@ describe('the HTTP port', () => {
     );
   });
 
+  it('listens on both families as [::]', async () => {
+    const url = await serve({ listen: { host: '::', port: 0 } });
+    expect(await ask(url)).toMatchObject({ status: 200 });
+    expect(await ask(url.replace('127.0.0.1', '[::1]'))).toMatchObject({ status: 200 });
+  });
+
   it('answers /livez without regard to readiness', async () => {
     expect(await ask(`${await serve()}/livez`)).toMatchObject({ status: 200, body: 'ok\n' });
   });
