@@ -1,9 +1,10 @@
 /** Metrics of the work with Kubernetes; they exist on a node without it too, at 0. */
 
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { gateReleaseReasons } from '../core/gate.ts';
 import { holdReasons } from '../core/node-holds.ts';
 import type { ClusterRecorder } from '../work/cluster-recorder.ts';
+import { createMetricFactory } from './metric-factory.ts';
 
 export type ClusterMetrics = ReturnType<typeof defineClusterMetrics>;
 
@@ -19,11 +20,7 @@ const knownRequests = [
 const holdableJobs = ['pull', 'prune'] as const;
 
 export function defineClusterMetrics(registry: Registry) {
-  const registers = [registry];
-  const gauge = <Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Gauge<Label>({ name: `stevedore_${name}`, help, labelNames: [...labelNames], registers });
-  const counter = <Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Counter<Label>({ name: `stevedore_${name}`, help, labelNames: [...labelNames], registers });
+  const { gauge, counter, histogram } = createMetricFactory(registry);
   return {
     requests: counter(
       'cluster_requests_total',
@@ -46,12 +43,11 @@ export function defineClusterMetrics(registry: Registry) {
     ),
     holds: gauge('node_holds', 'Whether the node itself holds a job back now (1) and why.', ['job', 'reason']),
     slotHeld: gauge('pull_slot_held', "Whether the node holds one of the cluster's pull slots (1); 0 without a limit."),
-    slotWait: new Histogram({
-      name: 'stevedore_pull_slot_wait_seconds',
-      help: 'How long the node waited for a pull slot before it got one, in seconds.',
-      buckets: slotWaitBuckets,
-      registers,
-    }),
+    slotWait: histogram(
+      'pull_slot_wait_seconds',
+      'How long the node waited for a pull slot before it got one, in seconds.',
+      slotWaitBuckets,
+    ),
     slotFailedOpen: counter(
       'pull_slot_failed_open_total',
       'Times that pulls went on without a slot as the Leases could not be asked.',

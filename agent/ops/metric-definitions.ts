@@ -1,6 +1,7 @@
 /** All metrics: names and units follow Prometheus' naming rules, buckets the kubelet's where it measures the like. */
 
-import { Counter, exponentialBuckets, Gauge, Histogram, type Registry } from 'prom-client';
+import { exponentialBuckets, type Registry } from 'prom-client';
+import { createMetricFactory } from './metric-factory.ts';
 
 /** Of `kubelet_image_pull_duration_seconds`. */
 const pullBuckets = [1, 5, 10, 20, 30, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700, 3600];
@@ -11,17 +12,7 @@ const pruneBuckets = [0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600];
 export type AgentMetrics = ReturnType<typeof defineMetrics>;
 
 export function defineMetrics(registry: Registry) {
-  const registers = [registry];
-  const gauge = <Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Gauge<Label>({ name: `stevedore_${name}`, help, labelNames: [...labelNames], registers });
-  const counter = <Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Counter<Label>({ name: `stevedore_${name}`, help, labelNames: [...labelNames], registers });
-  const histogram = <Label extends string = never>(
-    name: string,
-    help: string,
-    buckets: number[],
-    labelNames: readonly Label[] = [],
-  ) => new Histogram<Label>({ name: `stevedore_${name}`, help, buckets, labelNames: [...labelNames], registers });
+  const { gauge, counter, histogram } = createMetricFactory(registry);
   return {
     buildInfo: gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'revision', 'node_version']),
     reloadSuccessful: gauge(
