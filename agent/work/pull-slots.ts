@@ -34,7 +34,11 @@ const renewRetryMs = 5_000;
 const firstLookWithinMs = 1_000;
 const firstWaitMs = 5_000;
 const lastWaitMs = 60_000;
-const openWithinMs = 30_000;
+/** An API server that restarts is away for less than a minute, for all nodes at once: none of them may take that for leave to pull. */
+const openWithoutAnswerMs = { after: 60_000, within: 240_000 };
+/** No permission, no namespace: only somebody who changes that can help. */
+const openRefusedMs = { after: 0, within: 30_000 };
+const askWhileOpeningMs = 10_000;
 const askAgainMs = 60_000;
 const releaseWithinMs = 2_000;
 /** Where many nodes look at the same time they take each other's choice; more tries would only make more conflicts. */
@@ -107,7 +111,7 @@ export class PullSlots implements SlotHook {
     } else if (state.kind === 'held' && !isSlotWithin(state.lease.name, this.#limit)) {
       await this.#release();
     } else if (now >= state.nextAt) {
-      if (state.kind === 'opening') this.#open(state.since, now);
+      if (state.kind === 'opening' && now >= state.openAt) this.#open(state.since, now);
       else if (state.kind === 'held') await this.#renew(state, signal);
       else await this.#look(state.since, signal);
     }
@@ -195,13 +199,18 @@ export class PullSlots implements SlotHook {
 
   #fail(failure: Failure, since: number): void {
     const now = performance.now();
-    const { code, detail, message } = failure;
+    const { code, detail, message, retryAfterMs = 0 } = failure;
     if (this.#said !== message) {
       this.#parts.log.warn({ code, detail, error: message }, 'the pull slots cannot be asked: pulls go on without one');
     }
     this.#said = message;
-    if (this.#state.kind === 'open') this.#open(since, now);
-    else this.#become({ kind: 'opening', since, nextAt: now + this.#random() * openWithinMs });
+    const state = this.#state;
+    if (state.kind === 'open') return this.#open(since, now);
+    const isRefused = detail === 'forbidden' || code === 'not_found';
+    const { after, within } = isRefused ? openRefusedMs : openWithoutAnswerMs;
+    const openAt = state.kind === 'opening' ? state.openAt : now + after + this.#random() * within;
+    const askAt = now + retryAfterMs + (0.5 + this.#random()) * askWhileOpeningMs;
+    this.#become({ kind: 'opening', since, openAt, nextAt: isRefused ? openAt : Math.min(openAt, askAt) });
   }
 
   #open(since: number, now: number): void {

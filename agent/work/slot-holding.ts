@@ -7,8 +7,8 @@ export type SlotHolding =
   | { readonly kind: 'idle' }
   | { readonly kind: 'waiting'; readonly since: number; readonly looks: number; readonly nextAt: number }
   | { readonly kind: 'held'; readonly lease: LeaseRecord; readonly renewedAt: number; readonly nextAt: number }
-  /** The Leases cannot be asked; pulls go on without at `nextAt`. */
-  | { readonly kind: 'opening'; readonly since: number; readonly nextAt: number }
+  /** The Leases cannot be asked; pulls go on without at `openAt`, unless they answer before. */
+  | { readonly kind: 'opening'; readonly since: number; readonly openAt: number; readonly nextAt: number }
   /** Pulls go on without a slot. */
   | { readonly kind: 'open'; readonly since: number; readonly nextAt: number };
 
@@ -28,7 +28,7 @@ export function toSlotState(
   if (limit === undefined || holding.kind === 'open' || isOurs(holding, limit, monotonicNow)) return 'free';
   if (holding.kind === 'opening') {
     const message = "the cluster's pull slots cannot be asked: pulls go on without one";
-    return { message, until: Math.ceil(now + holding.nextAt - monotonicNow) };
+    return { message, until: Math.ceil(now + holding.openAt - monotonicNow) };
   }
   return { message: `waits for one of the cluster's ${limit} pull slots (prefetch.maxNodes)`, until: undefined };
 }
