@@ -12,7 +12,14 @@ import { ownTaint } from './policy-node.ts';
 import type { Stage, StageRuntime } from './stage.ts';
 import { namespace } from './test-cluster.ts';
 
-/** As the agent is told of them by its options. */
+/** `until` with more patience: a machine that is busy with other things must not make a failure of a scenario. */
+export function eventually<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
+  return until(what, look, 60_000);
+}
+
 export interface StageNode {
   readonly name: string;
   readonly admin: ApiAdmin;
@@ -90,9 +97,9 @@ export async function makeNode(stage: Stage, settings: StageNodeOptions = {}): P
     condition: async () => (await admin.node())?.conditions.find(({ type }) => type === 'ImageSetsReady'),
     events,
     untilLabel: async (imageSet, value) =>
-      void (await until(`label ${imageSet}: ${value}`, async () => (await label(imageSet)) === value)),
+      void (await eventually(`label ${imageSet}: ${value}`, async () => (await label(imageSet)) === value)),
     async untilEvent(kind) {
-      const event = await until(kind, async () => (await events()).find((text) => text.startsWith(`${kind} `)));
+      const event = await eventually(kind, async () => (await events()).find((text) => text.startsWith(`${kind} `)));
       return event.slice(kind.length + 1);
     },
   };
@@ -116,13 +123,13 @@ export async function untilSaid(
   message: string | RegExp,
   fields: Readonly<Record<string, unknown>> = {},
 ): Promise<Record<string, unknown>> {
-  return await until(`${String(message)} in the log`, () => findSaid(agent, message, fields));
+  return await eventually(`${String(message)} in the log`, () => findSaid(agent, message, fields));
 }
 
 export async function untilHeld(runtime: StageRuntime, reference: string): Promise<void> {
-  await until(`the image ${reference}`, async () => (await runtime.held()).includes(reference));
+  await eventually(`the image ${reference}`, async () => (await runtime.held()).includes(reference));
 }
 
 export async function untilMetric(agent: RunningAgent, name: string, value: number): Promise<void> {
-  await until(`${name} ${value}`, async () => (await agent.metric(name)) === value);
+  await eventually(`${name} ${value}`, async () => (await agent.metric(name)) === value);
 }

@@ -1,10 +1,9 @@
 /** The startup taint: held until the gated sets are there, or the deadline has passed. */
 
 import { expect, test } from 'vitest';
-import { until } from '../../integration/running-agent.ts';
 import { ownTaint } from '../policy-node.ts';
 import type { Stage } from '../stage.ts';
-import { makeNode, type StageNode, untilMetric, untilSaid } from '../stage-node.ts';
+import { eventually, makeNode, type StageNode, untilMetric, untilSaid } from '../stage-node.ts';
 
 const taint = { key: ownTaint, effect: 'NoSchedule' };
 const foreign = { key: 'example.com/other', value: 'x', effect: 'NoSchedule' };
@@ -27,7 +26,7 @@ export function gateScenarios(stage: () => Stage): void {
     await node.untilLabel('gated', 'pending');
     expect(await hasTaint(node, ownTaint)).toBe(true);
     delete registry.faults.bytesPerSecond;
-    await until('the taint is gone', async () => !(await hasTaint(node, ownTaint)));
+    await eventually('the taint is gone', async () => !(await hasTaint(node, ownTaint)));
     expect(await hasTaint(node, foreign.key)).toBe(true);
     expect(await node.untilEvent('Normal GateReleased')).toContain(ownTaint);
     await untilMetric(agent, 'gate_releases_total{reason="ready"}', 1);
@@ -42,7 +41,7 @@ export function gateScenarios(stage: () => Stage): void {
     const node = await makeNode(stage(), { taints: [taint] });
     const agent = await node.startAgent();
     await untilSaid(agent, 'pull failed', { image: missing });
-    await until('the taint is gone', async () => !(await hasTaint(node, ownTaint)), 40_000);
+    await eventually('the taint is gone', async () => !(await hasTaint(node, ownTaint)));
     expect(await node.untilEvent('Warning GateDeadlinePassed')).toContain(missing);
     await untilMetric(agent, 'gate_releases_total{reason="deadline"}', 1);
   });

@@ -5,9 +5,8 @@ import { readdir } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { readRecord } from '../../../agent/cluster/fields.ts';
 import { bundledAgent } from '../../integration/bundle.ts';
-import { until } from '../../integration/running-agent.ts';
 import type { Stage } from '../stage.ts';
-import { makeNode, untilMetric } from '../stage-node.ts';
+import { eventually, makeNode, untilMetric } from '../stage-node.ts';
 import { namespace } from '../test-cluster.ts';
 
 const leases = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
@@ -43,7 +42,7 @@ export function uninstallScenarios(stage: () => Stage): void {
     const exited = new Promise((resolve) => staying.once('close', resolve));
     let text = '';
     staying.stdout.setEncoding('utf8').on('data', (more: string) => (text += more));
-    await until('it stays', () => text.includes('waiting to be stopped'));
+    await eventually('it stays', () => text.includes('waiting to be stopped'));
     staying.kill('SIGTERM');
     expect(await exited).toBe(0);
   });

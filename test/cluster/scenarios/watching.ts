@@ -1,9 +1,8 @@
 /** Labels and ConfigMaps are followed, and the Node tells what came of it. */
 
 import { expect, test } from 'vitest';
-import { until } from '../../integration/running-agent.ts';
 import type { Stage } from '../stage.ts';
-import { findSaid, makeNode, untilHeld, untilMetric, untilSaid } from '../stage-node.ts';
+import { eventually, findSaid, makeNode, untilHeld, untilMetric, untilSaid } from '../stage-node.ts';
 
 const gpu = { matchLabels: { 'example.com/gpu': 'yes' } };
 
@@ -18,8 +17,8 @@ export function labelScenarios(stage: () => Stage): void {
       condition: { type: 'Ready', status: 'True', reason: 'KubeletReady', message: '', lastHeartbeatAt: Date.now() },
     });
     const agent = await node.startAgent();
-    await until('ready', async () => (await fetch(`${agent.url}/readyz`)).ok);
-    await until('the condition', async () => (await node.condition())?.reason === 'NoImageSets');
+    await eventually('ready', async () => (await fetch(`${agent.url}/readyz`)).ok);
+    await eventually('the condition', async () => (await node.condition())?.reason === 'NoImageSets');
     await node.untilLabel('of-yore', undefined);
     expect(await node.label('gpu-images')).toBeUndefined();
     expect(findSaid(agent, 'pull started')).toBeUndefined();
@@ -28,19 +27,19 @@ export function labelScenarios(stage: () => Stage): void {
     await untilSaid(agent, 'pull started', { image: one });
     await untilHeld(runtime, one);
     await node.untilLabel('gpu-images', 'ready');
-    await until('the condition', async () => (await node.condition())?.reason === 'ImageSetsReady');
+    await eventually('the condition', async () => (await node.condition())?.reason === 'ImageSetsReady');
     expect(await node.condition()).toMatchObject({ status: 'True', message: 'every image of gpu-images is present' });
     expect(await node.untilEvent('Normal ImageSetReady')).toBe('image set gpu-images: 1 image present');
 
     await configure([{ name: 'gpu-images', images: [one, two], nodeSelector: gpu }]);
     await untilSaid(agent, 'pull started', { image: two });
     await untilHeld(runtime, two);
-    await until('the condition again', async () => (await node.condition())?.reason === 'ImageSetsReady');
+    await eventually('the condition again', async () => (await node.condition())?.reason === 'ImageSetsReady');
     await node.untilLabel('gpu-images', 'ready');
 
     await node.admin.changeNode({ labels: { 'example.com/gpu': null } });
     await node.untilLabel('gpu-images', undefined);
-    await until('no set', async () => (await node.condition())?.reason === 'NoImageSets');
+    await eventually('no set', async () => (await node.condition())?.reason === 'NoImageSets');
     const now = await node.admin.node();
     expect(now?.labels).toMatchObject({ zone: 'a' });
     expect(Object.keys(now?.labels ?? {}).filter((key) => key.startsWith('image-set.stevedore.dev/'))).toEqual([]);
@@ -60,7 +59,7 @@ export function watchingScenarios(stage: () => Stage): void {
     await node.startAgent();
     await node.untilLabel('broken', 'pending');
     expect(await node.untilEvent('Warning ImageSetFailed')).toContain(`image set broken: ${missing}: not_found: `);
-    await until('the condition', async () => (await node.condition())?.reason === 'ImageSetsFailed');
+    await eventually('the condition', async () => (await node.condition())?.reason === 'ImageSetsFailed');
     expect(await node.condition()).toMatchObject({ status: 'False' });
     expect((await node.condition())?.message).toContain('broken lacks 1 of 1 images');
   });
