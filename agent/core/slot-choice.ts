@@ -8,6 +8,18 @@ export const slotPrefix = prefix;
 /** How long a slot that nobody renews stays taken, seconds. */
 export const slotDurationSeconds = 60;
 
+const firstWaitMs = 5_000;
+/** Between two looks of a node that waits. */
+export const longestSlotWaitMs = 60_000;
+
+/**
+ * Until a node that waits looks again, after so many looks: full jitter, from up to 5 s to up to a minute. The least keeps an unlucky draw from
+ * asking twice in a row.
+ */
+export function toSlotWaitMs(looks: number, random: number): number {
+  return Math.max(500, random * Math.min(longestSlotWaitMs, firstWaitMs * 2 ** Math.min(looks - 1, 10)));
+}
+
 /** Of a Lease, what the choice depends on. */
 export interface SlotLease {
   readonly name: string;
@@ -57,6 +69,17 @@ export function chooseSlots<Lease extends SlotLease>(
     else if (isFree(slot.lease, seen, now)) others.push({ slot, rank: random() });
   }
   return [...own, ...others.toSorted((a, b) => a.rank - b.rank).map(({ slot }) => slot)];
+}
+
+/** When the first of the taken slots is free unless its holder renews it, on the clock of `now`; `Infinity`: none will be. */
+export function toNextFreeAt(
+  leases: readonly SlotLease[],
+  seen: SeenLeases,
+  { maxNodes, now }: { readonly maxNodes: number; readonly now: number },
+): number {
+  const taken = leases.filter(({ name, holder }) => holder !== '' && isSlotWithin(name, maxNodes));
+  const freeAt = taken.map(({ name, durationSeconds }) => (seen.get(name)?.at ?? now) + durationSeconds * 1000);
+  return Math.min(...freeAt.filter((at) => at > now));
 }
 
 /** False for a name that is none, or whose number `maxNodes` no longer allows. */

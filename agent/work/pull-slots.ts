@@ -10,6 +10,9 @@ import {
   type SeenLeases,
   slotDurationSeconds,
   slotPrefix,
+  longestSlotWaitMs,
+  toNextFreeAt,
+  toSlotWaitMs,
 } from '../core/slot-choice.ts';
 import type { Recorder } from './recorder.ts';
 import { type SlotHolding, toSlotState } from './slot-holding.ts';
@@ -32,8 +35,6 @@ const renewEveryMs = 20_000;
 const renewRetryMs = 5_000;
 /** An edit reaches all nodes at once; their first looks come one after the other. */
 const firstLookWithinMs = 1_000;
-const firstWaitMs = 5_000;
-const lastWaitMs = 60_000;
 /** An API server that restarts is away for less than a minute, for all nodes at once: none of them may take that for leave to pull. */
 const openWithoutAnswerMs = { after: 60_000, within: 240_000 };
 /** No permission, no namespace: only somebody who changes that can help. */
@@ -72,8 +73,14 @@ export class PullSlots implements SlotHook {
   }
 
   setLimit(maxNodes: number | undefined): void {
-    if (this.#limit === maxNodes) return;
+    const before = this.#limit;
+    if (before === maxNodes) return;
     this.#limit = maxNodes;
+    const state = this.#state;
+    const isRaised = before !== undefined && maxNodes !== undefined && maxNodes > before;
+    if (isRaised && state.kind === 'waiting') {
+      this.#state = { ...state, nextAt: performance.now() + this.#random() * firstLookWithinMs };
+    }
     this.#wake.abort();
   }
 
@@ -95,7 +102,7 @@ export class PullSlots implements SlotHook {
 
   get #untilNextMs(): number {
     if (this.#state.kind !== 'idle') return this.#state.nextAt - performance.now();
-    return this.#wanted && this.#limit !== undefined ? 0 : lastWaitMs;
+    return this.#wanted && this.#limit !== undefined ? 0 : longestSlotWaitMs;
   }
 
   async #step(signal: AbortSignal): Promise<void> {
@@ -124,13 +131,14 @@ export class PullSlots implements SlotHook {
       const leases = await cluster.listLeases(slotPrefix, signal);
       const now = performance.now();
       this.#seen = observeLeases(this.#seen, leases, now);
-      const free = chooseSlots(leases, this.#seen, { maxNodes: this.#limit ?? 0, nodeName, now }, this.#random);
+      const maxNodes = this.#limit ?? 0;
+      const free = chooseSlots(leases, this.#seen, { maxNodes, nodeName, now }, this.#random);
       for (const { name, lease } of free.slice(0, mostTries)) {
         const askedAt = performance.now();
         const taken = await this.#take(name, lease, signal);
         if (taken !== undefined) return this.#hold(taken, askedAt, since);
       }
-      this.#waitAgain(since);
+      this.#waitAgain(since, toNextFreeAt(leases, this.#seen, { maxNodes, now }));
     } catch (error) {
       if (!signal.aborted) this.#fail(Failure.from(error), since);
     }
@@ -185,15 +193,15 @@ export class PullSlots implements SlotHook {
     return askedAt + (0.9 + this.#random() * 0.2) * renewEveryMs;
   }
 
-  #waitAgain(since: number): void {
+  #waitAgain(since: number, freeAt: number): void {
     const { log } = this.#parts;
     const { kind } = this.#state;
     if (kind === 'held') log.warn({}, 'pull slot lost to another node: what runs goes on, nothing else begins');
     if (kind === 'open') log.info({}, 'the pull slots answer again');
     const looks = this.#state.kind === 'waiting' ? this.#state.looks + 1 : 1;
-    const within = Math.min(lastWaitMs, firstWaitMs * 2 ** Math.min(looks - 1, 10));
-    // Full jitter; the least keeps an unlucky draw from asking twice in a row.
-    const nextAt = performance.now() + Math.max(500, this.#random() * within);
+    const now = performance.now();
+    const untilFreeMs = freeAt - now + this.#random() * firstLookWithinMs;
+    const nextAt = now + Math.min(untilFreeMs, toSlotWaitMs(looks, this.#random()));
     this.#become({ kind: 'waiting', since, looks, nextAt });
   }
 

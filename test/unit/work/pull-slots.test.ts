@@ -129,14 +129,25 @@ describe('nodes that wait', () => {
     expect(agent.slots.slot).toMatchObject({ message: expect.stringContaining('1 pull slots') });
   });
 
-  test('get the slot of a node that died within its lease time and one look', async () => {
+  test('get the slot of a node that died as soon as its lease time is over, however seldom they look', async () => {
     agents.occupy(0, 'dead');
-    const agent = agents.start('n1', 1);
+    const agent = agents.start('n1', 1, () => 0.999);
     agent.slots.want(true);
-    await pass(59_000);
+    await pass(60_000);
     expect(agents.holder(0)).toBe('dead');
-    await pass(64_000);
+    await pass(3_000);
     expect(agents.holder(0)).toBe('n1');
+  });
+
+  test('look at once when maxNodes was raised', async () => {
+    agents.occupy(0, 'other', 86_400);
+    const agent = agents.start('n1', 1, () => 0.999);
+    agent.slots.want(true);
+    await pass(20 * minute);
+    agent.slots.setLimit(2);
+    await pass(1_000);
+    expect(mayPull(agent)).toBe(true);
+    expect(agents.holder(1)).toBe('n1');
   });
 
   test('do not take a slot that its holder renews, whatever its clock says', async () => {
