@@ -73,14 +73,11 @@ export class PullSlots implements SlotHook {
   }
 
   setLimit(maxNodes: number | undefined): void {
-    const before = this.#limit;
-    if (before === maxNodes) return;
+    if (this.#limit === maxNodes) return;
+    const isRaised = (maxNodes ?? 0) > (this.#limit ?? Number.POSITIVE_INFINITY);
     this.#limit = maxNodes;
-    const state = this.#state;
-    const isRaised = before !== undefined && maxNodes !== undefined && maxNodes > before;
-    if (isRaised && state.kind === 'waiting') {
-      this.#state = { ...state, nextAt: performance.now() + this.#random() * firstLookWithinMs };
-    }
+    const nextAt = performance.now() + this.#random() * firstLookWithinMs;
+    if (isRaised && this.#state.kind === 'waiting') this.#state = { ...this.#state, nextAt };
     this.#wake.abort();
   }
 
@@ -199,9 +196,8 @@ export class PullSlots implements SlotHook {
     if (kind === 'held') log.warn({}, 'pull slot lost to another node: what runs goes on, nothing else begins');
     if (kind === 'open') log.info({}, 'the pull slots answer again');
     const looks = this.#state.kind === 'waiting' ? this.#state.looks + 1 : 1;
-    const now = performance.now();
-    const untilFreeMs = freeAt - now + this.#random() * firstLookWithinMs;
-    const nextAt = now + Math.min(untilFreeMs, toSlotWaitMs(looks, this.#random()));
+    const soonest = freeAt + this.#random() * firstLookWithinMs;
+    const nextAt = Math.min(soonest, performance.now() + toSlotWaitMs(looks, this.#random()));
     this.#become({ kind: 'waiting', since, looks, nextAt });
   }
 
