@@ -1,6 +1,6 @@
 /** An agent whose API server is away: at its start, while it works, and when it comes back. Only the tests' API server can be stopped. */
 
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { startInProcessCluster } from '../cluster/in-process-cluster.ts';
 import { useStage } from '../cluster/stage.ts';
 import { eventually, makeNode, untilHeld, untilMetric, untilSaid } from '../cluster/stage-node.ts';
@@ -28,6 +28,8 @@ describeWith([...needs.containerd, ...needs.registry, 'openssl'], 'an API server
     expect(await before.stop()).toBe(0);
 
     cluster.server.stop();
+    // Before the node is taken away.
+    onTestFinished(() => cluster.server.start());
     await runtime.removeImage(one);
     const agent = await node.startAgent();
     await untilSaid(agent, 'starting from the last good configuration', { level: 'warn' });
@@ -35,7 +37,6 @@ describeWith([...needs.containerd, ...needs.registry, 'openssl'], 'an API server
     await untilHeld(runtime, one);
     expect((await fetch(`${agent.url}/readyz`)).status).toBe(200);
     expect(await agent.metric('cluster_up')).toBe(0);
-    await cluster.server.start();
   });
 
   test('for a new node, and amid work: it waits, keeps what is desired, and catches up', async () => {
