@@ -9,7 +9,7 @@ export interface Observation {
   /** Empty where every desired image is here: listing layers costs the runtime more than all the rest. */
   readonly layers: PresentLayers;
   readonly filesystem: ImageFilesystem | undefined;
-  /** Every name of an image that is whole. */
+  /** Every name of an image that is whole and that nobody removes just now. */
   readonly wholeNames: ReadonlySet<string>;
 }
 

@@ -212,9 +212,14 @@ export class Reconciler {
     this.#parts.trigger.fire();
   }
 
-  #observe({ connected }: Inputs, signal: AbortSignal): Promise<Observation> {
+  async #observe({ connected }: Inputs, signal: AbortSignal): Promise<Observation> {
     const { runtime, info } = connected;
-    return observe(runtime, this.#desired.images, () => this.#parts.readFilesystem(info), signal);
+    const { prune, readFilesystem } = this.#parts;
+    const startedAt = performance.now();
+    const observed = await observe(runtime, this.#desired.images, () => readFilesystem(info), signal);
+    // Begun before the image became desired: it counts as here once the removal is over and it is still here.
+    const wholeNames = observed.wholeNames.difference(prune.lock.namesSince(startedAt));
+    return { ...observed, wholeNames };
   }
 
   #noteLost(observation: Observation): void {

@@ -6,6 +6,9 @@ interface Held {
   readonly wanted: AbortController;
 }
 
+/** No look takes longer. */
+const rememberMs = 600_000;
+
 /**
  * The one lock between removing and pulling. Deciding and taking it happen without a pause in between, and so do looking at it and
  * starting a pull: what is being removed is not pulled, and what is being pulled is not removed.
@@ -13,6 +16,8 @@ interface Held {
 export class RemovalLock {
   readonly #onFree: () => void;
   #held: Held | undefined;
+  /** Removals that have ended, on the monotonic clock. */
+  #ended: readonly { readonly names: ReadonlySet<string>; readonly at: number }[] = [];
 
   /** @param onFree what waited for the removal may go on */
   constructor(onFree: () => void) {
@@ -23,9 +28,12 @@ export class RemovalLock {
   take(imageId: string, names: readonly string[]): { readonly release: () => void; readonly wanted: AbortSignal } {
     if (this.#held !== undefined) throw new Error('one removal at a time');
     const wanted = new AbortController();
-    this.#held = { imageId, names: new Set(names), wanted };
+    const held: Held = { imageId, names: new Set(names), wanted };
+    this.#held = held;
     const release = (): void => {
       this.#held = undefined;
+      const now = performance.now();
+      this.#ended = [...this.#ended.filter(({ at }) => now - at < rememberMs), { names: held.names, at: now }];
       this.#onFree();
     };
     return { release, wanted: wanted.signal };
@@ -34,6 +42,15 @@ export class RemovalLock {
   /** These names are desired from now on: a removal of one of them ends where it still can. */
   keep(desired: ReadonlySet<string>): void {
     if (this.#held !== undefined && !this.#held.names.isDisjointFrom(desired)) this.#held.wanted.abort();
+  }
+
+  /**
+   * Names whose removal went on at that moment of the monotonic clock or later, whatever became of it: a listing of then cannot tell whether
+   * they stay.
+   */
+  namesSince(at: number): ReadonlySet<string> {
+    const ended = this.#ended.filter((removal) => removal.at >= at);
+    return new Set([...ended.flatMap(({ names }) => [...names]), ...(this.#held?.names ?? [])]);
   }
 
   /** Whether a pull must wait for the removal. */

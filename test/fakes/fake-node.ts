@@ -92,7 +92,7 @@ export class FakeNode {
   readonly slots: PullSlots | undefined;
   gatedGoAt: number | undefined;
   pruneHold: NodeHold | undefined;
-  readonly #lock = new RemovalLock(() => this.trigger.fireSparsely(200, 2_000));
+  readonly lock = new RemovalLock(() => this.trigger.fireSparsely(200, 2_000));
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
   #connected: Connected | undefined;
@@ -110,7 +110,7 @@ export class FakeNode {
     };
     this.pruner = new Pruner({
       ...shared,
-      lock: this.#lock,
+      lock: this.lock,
       credentialsFor: async () => this.credentials,
       recorder: this.recorder,
     });
@@ -139,7 +139,7 @@ export class FakeNode {
       usage: this.usage,
       pins: new Pins(this.recorder, silentLogger),
       prune: {
-        lock: this.#lock,
+        lock: this.lock,
         reclaimableBytes: (signal) => this.pruner.reclaimableBytes(signal),
         makeRoom: (bytes) => this.pruneJob.makeRoom(bytes),
         get isMakingRoom() {

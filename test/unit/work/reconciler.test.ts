@@ -208,6 +208,32 @@ describe('failures', () => {
   });
 });
 
+test('an image that is desired while its own removal cannot be stopped any more is neither here nor lost: it is pulled', async () => {
+  node.reconciler.setNode(standaloneNode('n1', {}));
+  const { id } = node.runtime.addImage(a, { layers: [1_000] });
+  const { release } = node.lock.take(id, [a]);
+  want([a]);
+  await pass(5_000);
+  expect(node.recorder.sets).toMatchObject([{ desired: 1, present: 0 }]);
+  node.runtime.vanish(a);
+  release();
+  await pass(5_000);
+  expect(await held()).toEqual([a]);
+  expect(node.recorder.lost).toBe(0);
+});
+
+test('a listing from before the end of a removal does not tell that the image is here', async () => {
+  node.reconciler.setNode(standaloneNode('n1', {}));
+  const { id } = node.runtime.addImage(a, { layers: [1_000] });
+  const { release } = node.lock.take(id, [a]);
+  const listed = performance.now();
+  await pass(1_000);
+  release();
+  expect(node.lock.namesSince(listed)).toEqual(new Set([a]));
+  await pass(1_000);
+  expect(node.lock.namesSince(performance.now())).toEqual(new Set());
+});
+
 test('an image that vanishes is noticed by event, counted and pulled again; when it keeps vanishing, later and later', async () => {
   node.reconciler.setNode(standaloneNode('n1', {}));
   want([a]);
