@@ -15,6 +15,7 @@ import { type BenchResult, printVerdicts, saveResult } from './report.ts';
 import { runResume } from './resume.ts';
 import { startRuntime } from './runtime.ts';
 import { type BenchName, type BenchSettings, parseSettings, usage } from './settings.ts';
+import { runSwarm } from './swarm.ts';
 
 const coldSetBenches: ReadonlySet<BenchName> = new Set(['cold-set', 'resume', 'prune']);
 const busyNodeBenches: ReadonlySet<BenchName> = new Set(['latency', 'footprint', 'planning-round']);
@@ -71,4 +72,5 @@ async function* runBenches(settings: BenchSettings): AsyncGenerator<BenchResult>
   }
   if (benches.includes('eviction')) yield await runEviction(settings);
   if (benches.includes('image-size')) yield await runImageSize();
+  if (benches.includes('swarm')) yield await runSwarm(settings);
 }

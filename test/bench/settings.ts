@@ -12,6 +12,7 @@ export const benchNames = [
   'planning-round',
   'eviction',
   'image-size',
+  'swarm',
 ] as const;
 export type BenchName = (typeof benchNames)[number];
 export type BenchRuntimeKind = 'containerd' | 'docker';
@@ -24,6 +25,8 @@ export interface BenchSettings {
   /** Of the cold set (in the first every variant runs, in the others those that matter), and of prune. */
   readonly rounds: number;
   readonly idleMs: number;
+  /** Agents of the swarm; undefined: as many as it takes by itself. */
+  readonly nodes: number | undefined;
   /** Label changes and configuration changes, each. */
   readonly changes: number;
   readonly starts: number;
@@ -39,7 +42,7 @@ export interface BenchSettings {
 }
 
 export const usage = `usage: npm run bench -- [${benchNames.join('|')}]… [--runtime containerd|docker] [--rounds N]
-       [--idle-minutes N] [--keep-set DIR] [--results DIR] [--quick]`;
+       [--idle-minutes N] [--nodes N] [--keep-set DIR] [--results DIR] [--quick]`;
 
 /** @throws TypeError for what is no option; RangeError for a value that cannot be */
 export function parseSettings(args: readonly string[]): BenchSettings {
@@ -50,6 +53,7 @@ export function parseSettings(args: readonly string[]): BenchSettings {
       runtime: { type: 'string' },
       rounds: { type: 'string' },
       'idle-minutes': { type: 'string' },
+      nodes: { type: 'string' },
       'keep-set': { type: 'string' },
       results: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -66,6 +70,7 @@ export function parseSettings(args: readonly string[]): BenchSettings {
     quick,
     rounds: toNumber('rounds', values.rounds ?? (quick ? '1' : '4')),
     idleMs: toNumber('idle-minutes', values['idle-minutes'] ?? (quick ? '0.5' : '10')) * 60_000,
+    nodes: values.nodes === undefined ? undefined : toNumber('nodes', values.nodes),
     changes: quick ? 10 : 100,
     starts: quick ? 3 : 15,
     looks: quick ? 5 : 40,
