@@ -22,7 +22,7 @@ export interface ConfigMapObject {
 }
 
 export interface ClusterHandlers {
-  /** On every change of what `NodeState` holds; undefined: there is no such Node (deleted, or not there yet). */
+  /** On every change of what `NodeState` holds, and when it had to be listed again; undefined: there is no such Node (deleted, or not there yet). */
   readonly onNode: (node: NodeState | undefined) => void;
   /** All ConfigMaps of the namespace that may concern the agent (its own by name, teams' by label), whole, on every change of one of them. */
   readonly onConfigMaps: (configMaps: readonly ConfigMapObject[]) => void;

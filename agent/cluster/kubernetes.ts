@@ -87,6 +87,8 @@ export function createCluster(access: ClusterAccess, options: ClusterOptions): C
       query: { fieldSelector: `metadata.name=${nodeName}` },
       onList: (items) => {
         const own = items.find(isOurs);
+        // What changed and changed back unseen is no change here, but may be for who wrote it.
+        told = undefined;
         tell(own === undefined ? undefined : toNodeState(own));
       },
       onPut: (object) => {

@@ -10,8 +10,11 @@ import { parseYaml, type YamlText } from './yaml-text.ts';
 
 export type { ParsedConfiguration } from '../core/configuration.ts';
 
-/** The size that a ConfigMap may have. */
-export const maxConfigurationBytes = 1024 * 1024;
+/**
+ * Room for some 2,500 image sets. A ConfigMap holds up to 1 MiB, whose parsing takes 300 MB of memory and seconds: a team's slip would
+ * end the agents of all nodes.
+ */
+export const maxConfigurationBytes = 256 * 1024;
 
 /**
  * Parses YAML or JSON. Never throws. An empty text is a configuration that wants nothing. `source` names where the text is from and
@@ -31,7 +34,7 @@ export type ParsedText<T> =
 /** Never throws; mistakes come by line. */
 export function parseText<S extends z.ZodType>(text: string, schema: S): ParsedText<z.output<S>> {
   const fail = (mistakes: readonly Mistake[]) => ({ ok: false, mistakes }) as const;
-  if (Buffer.byteLength(text) > maxConfigurationBytes) return fail([wholeTextMistake('must have at most 1 MiB')]);
+  if (Buffer.byteLength(text) > maxConfigurationBytes) return fail([wholeTextMistake('must have at most 256 KiB')]);
   const yaml = parseYaml(text);
   if (!yaml.ok) return fail(yaml.mistakes);
   const { value, keyMistakes } = yaml.text;

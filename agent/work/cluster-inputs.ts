@@ -96,7 +96,7 @@ export class ClusterInputs {
 
   /** For one look or one round: everything as it is now. @throws Failure where that does not suffice to begin */
   async readOnce(cluster: Cluster, signal: AbortSignal): Promise<void> {
-    const { inputs, startPatienceMs = defaultStartPatienceMs } = this.#parts;
+    const { inputs, log, startPatienceMs = defaultStartPatienceMs } = this.#parts;
     try {
       const { node, configMaps } = await cluster.read(AbortSignal.any([signal, AbortSignal.timeout(startPatienceMs)]));
       this.#onNode(node);
@@ -106,6 +106,7 @@ export class ClusterInputs {
       const failure = Failure.from(error);
       this.#useLastGood(failure.message);
       if (inputs.problem !== undefined) throw failure;
+      log.error({ error: failure.message, ...this.#age() }, 'the API server does not answer: what it said last counts');
     }
     if (inputs.problem !== undefined) throw new Failure('other', inputs.problem);
   }

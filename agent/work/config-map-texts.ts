@@ -142,7 +142,7 @@ export class ConfigMapTexts {
   ) {
     const { name, uid, createdAt, text } = configMap;
     const fail = (mistakes: readonly Mistake[]) => ({ ok: false, mistakes }) as const;
-    if (text === undefined) return fail([toMistake(`the ConfigMap has no key ${configurationKey}`)]);
+    if (text === undefined) return fail([toMistake(`the ConfigMap has no key ${configurationKey} in its data`)]);
     if (last?.configMap.text === text) {
       this.#refusedTexts.delete(name);
       const isSame = last.configMap.uid === uid && last.configMap.createdAt === createdAt;

@@ -116,6 +116,15 @@ describe('a watch that breaks', () => {
     expect(lists(adapter)).toBe(3);
   });
 
+  test('and is listed again: the Node is told as it is, also when that is what was told last', async () => {
+    const adapter = await start();
+    const told = adapter.watching.nodes.length;
+    adapter.server.faults.answers.push({ answer: 410, verb: 'watch', resource: 'nodes' });
+    adapter.server.endWatches();
+    await until(() => expect(adapter.watching.nodes).toHaveLength(told + 1));
+    expect(adapter.watching.node).toEqual(adapter.watching.nodes[0]);
+  });
+
   test('its resourceVersion has expired: lists again, also what went away meanwhile', async () => {
     const adapter = await start();
     adapter.server.stop();

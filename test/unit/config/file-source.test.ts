@@ -219,8 +219,8 @@ test.each([
   ['not UTF-8', () => writeFile(file, Buffer.from([0xc3, 0x28])), 'the file cannot be used: it is not UTF-8 text'],
   [
     'too large',
-    () => writeFile(file, '#'.repeat(1024 * 1024 + 1)),
-    'the file cannot be used: it has more than 1048576 bytes',
+    () => writeFile(file, '#'.repeat(256 * 1024 + 1)),
+    'the file cannot be used: it has more than 262144 bytes',
   ],
 ] as const)('loading once: a file that is %s is a mistake', async (_, prepare, rule) => {
   await prepare();

@@ -250,7 +250,8 @@ describe('one look', () => {
     await life.clusterInputs.load();
     await life.clusterInputs.readOnce(life.cluster, new AbortController().signal);
     expect(life.sets()).toEqual(['main', 'a']);
-    expect(life.said).toContainEqual(expect.objectContaining({ level: 'warn', why: 'connect ECONNREFUSED' }));
+    // The level that the commands show.
+    expect(life.said).toContainEqual(expect.objectContaining({ level: 'error', error: 'connect ECONNREFUSED' }));
   });
 
   test('fails with what is missing', async () => {

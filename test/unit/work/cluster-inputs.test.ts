@@ -79,7 +79,11 @@ describe('the ConfigMap', () => {
       (text?: string) => api.setConfigMap('stevedore', text ?? 'harbor: {}'),
       ':1: harbor: unknown key',
     ],
-    ['without its key', () => api.setConfigMap('stevedore', undefined), ': the ConfigMap has no key config.yaml'],
+    [
+      'without its key',
+      () => api.setConfigMap('stevedore', undefined),
+      ': the ConfigMap has no key config.yaml in its data',
+    ],
     ['that is gone', () => api.removeConfigMap('stevedore'), ': the ConfigMap does not exist'],
   ])('%s leaves the last good one in force, and is told once', async (_, spoil, mistake) => {
     await world.start();
