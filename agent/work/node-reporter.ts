@@ -81,14 +81,15 @@ export class NodeReporter {
   async #write(patch: NodeStatusPatch | undefined, isUrgent: boolean, signal: AbortSignal): Promise<void> {
     if (patch === undefined) return;
     const { cluster, log, random } = this.#parts;
-    const uid = this.#node?.uid;
+    const before = this.#node;
     if (!isUrgent) this.#textBudget.take(Date.now());
     try {
       await cluster.patchNodeStatus(patch, signal);
       this.#failures = 0;
       this.#notBefore = Date.now() + gapMs;
-      // Until the watch shows it: a stream that broke just now must not make the same write come again and again.
-      if (this.#node !== undefined && this.#node.uid === uid) this.#node = applyNodePatch(this.#node, patch);
+      // Until the watch shows it: a stream that broke just now must not make the same write come again and again. What the watch has shown
+      // meanwhile may be later than the write.
+      if (before !== undefined && this.#node === before) this.#node = applyNodePatch(before, patch);
       if (this.#said !== undefined) log.info({}, 'labels and condition of the node are written again');
       this.#said = undefined;
       log.debug({ ...patch }, 'labels and condition of the node written');

@@ -16,6 +16,8 @@ let writes: { readonly at: number; readonly patch: NodeStatusPatch }[];
 let failWith: Failure | undefined;
 /** Whether the watch shows what was written. */
 let isWatched: boolean;
+/** What happens to the Node after a write is stored and before its answer is heard. */
+let beforeAnswer: (() => void) | undefined;
 let warnings: LogFields[];
 let reporter: NodeReporter;
 let startedAt: number;
@@ -27,6 +29,7 @@ beforeEach(() => {
   writes = [];
   failWith = undefined;
   isWatched = true;
+  beforeAnswer = undefined;
   warnings = [];
   startedAt = Date.now();
   const log: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields) };
@@ -36,6 +39,7 @@ beforeEach(() => {
     if (failWith !== undefined) throw failWith;
     node = applyNodePatch(node, patch);
     if (isWatched) reporter.node(node);
+    beforeAnswer?.();
   };
   reporter = new NodeReporter({ cluster: { patchNodeStatus }, log, random: () => 0.5 });
   void reporter.run(stop.signal);
@@ -104,6 +108,18 @@ test("a label that somebody edits or removes is put right, others' labels are le
   await pass(0);
   expect(writtenAt()).toEqual([0, 2_000]);
   expect(node.labels).toEqual({ zone: 'b', [label]: 'ready' });
+});
+
+test('a label that somebody removes before the answer to its writing is heard is put right too', async () => {
+  beforeAnswer = () => {
+    beforeAnswer = undefined;
+    node = { ...node, labels: { zone: 'a' } };
+    reporter.node(node);
+  };
+  reporter.node(node);
+  reporter.update([set()]);
+  await pass(2_000);
+  expect(node.labels).toEqual({ zone: 'a', [label]: 'ready' });
 });
 
 test('a Node that was deleted and made again is told everything, at once and also amid a long backoff', async () => {
