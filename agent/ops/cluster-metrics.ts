@@ -10,12 +10,12 @@ export type ClusterMetrics = ReturnType<typeof defineClusterMetrics>;
 
 const slotWaitBuckets = [1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200];
 const knownRequests = [
-  ['list', 'nodes'],
-  ['watch', 'nodes'],
-  ['list', 'configmaps'],
-  ['watch', 'configmaps'],
-  ['patch', 'nodes/status'],
-  ['create', 'events'],
+  ['list', 'nodes', '200'],
+  ['watch', 'nodes', '200'],
+  ['list', 'configmaps', '200'],
+  ['watch', 'configmaps', '200'],
+  ['patch', 'nodes/status', '200'],
+  ['create', 'events', '201'],
 ] as const;
 const holdableJobs = ['pull', 'prune'] as const;
 
@@ -67,8 +67,8 @@ export function defineClusterMetrics(registry: Registry) {
 
 export function initialiseClusterMetrics(metrics: ClusterMetrics): void {
   metrics.policyInForce.set(-1);
-  for (const [verb, resource] of knownRequests) {
-    for (const code of ['200', 'error']) metrics.requests.inc({ verb, resource, code }, 0);
+  for (const [verb, resource, success] of knownRequests) {
+    for (const code of [success, 'error']) metrics.requests.inc({ verb, resource, code }, 0);
   }
   for (const resource of ['nodes', 'configmaps']) metrics.watchRestarts.inc({ resource }, 0);
   for (const job of holdableJobs) for (const reason of holdReasons) metrics.holds.set({ job, reason }, 0);

@@ -30,6 +30,12 @@ describe('the metrics', () => {
     }
   });
 
+  it('count requests to the API server from 0 on, by the status of success: 201 for what is created', async () => {
+    const text = await metrics.render();
+    expect(text).toContain('stevedore_cluster_requests_total{verb="create",resource="events",code="201"} 0');
+    expect(text).not.toContain('resource="events",code="200"');
+  });
+
   it('are those of the reference, both ways', async () => {
     recordAll(metrics);
     const served = [...(await metrics.render()).matchAll(/^# TYPE (stevedore_\w+) (\w+)$/gm)].map(
