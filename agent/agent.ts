@@ -1,6 +1,6 @@
 /** The composition root: builds every part and connects them. Only the commands that run an agent import it. */
 
-import type { ClusterMember, ClusterMemberParts } from './cluster-member.ts';
+import type { ClusterMember } from './cluster-member.ts';
 import { createCredentialStore } from './config/credential-files.ts';
 import type { Credential } from './core/credentials.ts';
 import type { Failure } from './core/failure.ts';
@@ -10,6 +10,7 @@ import { toHolds } from './core/node-holds.ts';
 import { toPlatform } from './core/platform.ts';
 import { toPullPolicy } from './core/pull-policy.ts';
 import { runDaemon } from './daemon.ts';
+import { joinCluster } from './join-cluster.ts';
 import type { Agent, NodeAgent } from './node-agent.ts';
 import { planOnce, pruneOnce, pullOnce, uninstallOnce } from './one-shot.ts';
 import { createHealth } from './ops/health.ts';
@@ -61,18 +62,6 @@ export async function createAgent(settings: Settings, parts: AgentParts, signal:
   };
 }
 
-/** Only an agent in a cluster pays for the client library. */
-async function joinCluster(
-  settings: Settings,
-  parts: ClusterMemberParts,
-  signal: AbortSignal,
-): Promise<ClusterMember | undefined> {
-  const { cluster } = settings;
-  if (cluster === undefined) return undefined;
-  const { createClusterMember } = await import('./cluster-member.ts');
-  return await createClusterMember({ ...settings, cluster }, parts, signal);
-}
-
 function createNodeAgent(
   settings: Settings,
   { log, metrics }: AgentParts,
@@ -113,9 +102,14 @@ function createNodeAgent(
   function pruneSubject(): PruneSubject | undefined {
     const { configuration, node } = inputs;
     if (configuration === undefined || node === undefined || connected === undefined) return undefined;
-    const { desiredNames: desired, pullingNames: pulling } = reconciler;
-    const hold = toHolds(node, configuration.prefetch).prune;
-    return { settings: configuration.prune, connected, desired, pulling, ownImage: settings.ownImage, hold };
+    return {
+      settings: configuration.prune,
+      connected,
+      desired: reconciler.desiredNames,
+      pullingSince: (at) => reconciler.pullingSince(at),
+      ownImage: settings.ownImage,
+      hold: toHolds(node, configuration.prefetch).prune,
+    };
   }
   const credentialsFor = (reference: string): Promise<readonly Credential[]> =>
     credentials.credentialsFor(parseReference(reference), [inputs.configuration?.credentials ?? []]);

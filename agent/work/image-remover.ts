@@ -45,7 +45,8 @@ export async function removePlanned(
     await usage.beginRemoval({ imageId, names });
     const now = subject();
     if (now === undefined || names.some((name) => now.desired.has(name))) return { kind: 'skipped', reason: 'desired' };
-    if ([imageId, ...names].some((name) => now.pulling.has(name))) return { kind: 'skipped', reason: 'pulling' };
+    const pulling = now.pullingSince(startedAt);
+    if ([imageId, ...names].some((name) => pulling.has(name))) return { kind: 'skipped', reason: 'pulling' };
     const before = connected.info.capabilities.exactSizes ? undefined : await readFilesystem();
     const removal = await connected.runtime.removeImage(imageId, AbortSignal.any([signal, wanted]), credentialsFor);
     if (removal.kind === 'in_use') recorder.removalFailed('in_use');

@@ -16,8 +16,8 @@ export interface PruneSubject {
   readonly connected: Connected;
   /** Names. */
   readonly desired: ReadonlySet<string>;
-  /** Names, and ids of the images that the pulls bring. */
-  readonly pulling: ReadonlySet<string>;
+  /** Of pulls that ran at that moment of the monotonic clock or later: names, and ids of the images that they bring. */
+  readonly pullingSince: (at: number) => ReadonlySet<string>;
   /** The agent's own image, where it was told. */
   readonly ownImage: string | undefined;
   /** What on the node itself holds pruning back; undefined: nothing. */
@@ -26,6 +26,8 @@ export interface PruneSubject {
 
 /** What one look for pruning saw of the runtime. */
 export interface PruneView {
+  /** When the look began, on the monotonic clock. */
+  readonly startedAt: number;
   readonly images: readonly RuntimeImage[];
   readonly containers: readonly RuntimeContainer[];
   readonly parts: ReadonlyMap<string, readonly ImagePart[]>;
@@ -44,6 +46,7 @@ export async function lookForPrune(
   signal: AbortSignal,
 ): Promise<PruneView> {
   const { runtime } = connected;
+  const startedAt = performance.now();
   const images = await runtime.listImages(signal);
   const knowsAll = earlier !== undefined && images.every(({ id }) => earlier.parts.has(id));
   const [parts, infrastructure, details] = await Promise.all([
@@ -53,7 +56,7 @@ export async function lookForPrune(
   ]);
   // Last: a container that came while the rest was asked must be seen.
   const containers = await runtime.listContainers(signal);
-  return { images, containers, parts, details, infrastructure, filesystem: await readFilesystem() };
+  return { startedAt, images, containers, parts, details, infrastructure, filesystem: await readFilesystem() };
 }
 
 /**
@@ -76,7 +79,7 @@ async function readDetails(
 /** Synchronous: what the plan takes as desired and as being pulled is so at this very moment. */
 export function toPruneWorld(
   view: PruneView,
-  { settings, desired, pulling, ownImage }: PruneSubject,
+  { settings, desired, pullingSince, ownImage }: PruneSubject,
   lastUses: ReadonlyMap<string, LastUse>,
   failed: ReadonlySet<string>,
 ): PruneWorld {
@@ -92,7 +95,8 @@ export function toPruneWorld(
     protection: {
       containers,
       desired,
-      pulling,
+      // What was listed while its pull ran may have no name there yet that would make it desired.
+      pulling: pullingSince(view.startedAt),
       infrastructure: new Set([...view.infrastructure, ...own]),
       isKeptByRule: (image) => matchesKeepRule(settings.keep, namesOf(image), image.id, details.get(image.id)?.labels),
       minimumAgeMs: settings.minimumAgeMs,

@@ -139,8 +139,8 @@ export class Pruner {
     let view: PruneView | undefined;
     if (request.needBytes > 0 && !run.dryRun) {
       // What aborted pulls left is nobody's yet: it goes before any image does.
-      const { connected, pulling } = this.#require(readSubject());
-      await connected.runtime.discardPartialPulls(pulling, signal);
+      const { connected, pullingSince } = this.#require(readSubject());
+      await connected.runtime.discardPartialPulls(pullingSince(performance.now()), signal);
     }
     for (;;) {
       signal.throwIfAborted();

@@ -2,11 +2,13 @@ import type { Desired } from '../core/desired-images.ts';
 import { isRuntimeUnavailable } from '../core/failure.ts';
 import { toDueSince } from '../core/pull-due.ts';
 import { type PullDecision, planPulls, type SlotState } from '../core/pull-planner.ts';
+import type { ManifestSummary } from '../core/manifest.ts';
 import type { PullRoundEvent } from '../core/pull-round.ts';
 import { Backoffs } from './backoffs.ts';
 import { ManifestBook } from './manifest-book.ts';
 import type { Observation } from './observation.ts';
 import { nextPulls, toLimits } from './pull-orders.ts';
+import { RecentNames } from './recent-names.ts';
 import { type PullOrder, type PullOutcome, Pulls } from './pulls.ts';
 import type { Inputs, ReconcilerParts } from './reconciler-parts.ts';
 
@@ -20,6 +22,7 @@ interface DecideOptions {
 export class PullRunner {
   readonly manifests: ManifestBook;
   readonly pulls: Pulls;
+  readonly #ended = new RecentNames();
   readonly backoffs = new Backoffs();
   readonly #parts: ReconcilerParts;
   #queuedAt = new Map<string, number>();
@@ -38,13 +41,13 @@ export class PullRunner {
     });
   }
 
-  /** Names that are being pulled, and ids of the images that these pulls bring. */
-  get pullingNames(): ReadonlySet<string> {
-    return new Set(
-      [...this.pulls.running].flatMap(([reference, { manifest }]) =>
-        manifest === undefined ? [reference] : [reference, manifest.imageId],
-      ),
-    );
+  /**
+   * Names that were being pulled at that moment of the monotonic clock or later, and ids of the images that these pulls bring. Docker
+   * lists an image before its pull gives it a name.
+   */
+  pullingSince(at: number): ReadonlySet<string> {
+    const running = [...this.pulls.running].flatMap(([reference, { manifest }]) => toNames(reference, manifest));
+    return new Set([...running, ...this.#ended.since(at)]);
   }
 
   decide(
@@ -121,7 +124,9 @@ export class PullRunner {
 
   #onSettled({ image, manifest, runtime }: PullOrder, outcome: PullOutcome): void {
     const { reference } = image;
+    this.#ended.add(toNames(reference, manifest));
     if (outcome.kind === 'pulled') {
+      this.#ended.add([outcome.imageId]);
       this.#parts.usage.pulled(outcome.imageId);
       this.backoffs.succeeded(reference);
       this.manifests.pulled(image, manifest);
@@ -138,4 +143,8 @@ export class PullRunner {
     }
     this.#parts.trigger.fire();
   }
+}
+
+function toNames(reference: string, manifest: ManifestSummary | undefined): readonly string[] {
+  return manifest === undefined ? [reference] : [reference, manifest.imageId];
 }

@@ -52,9 +52,9 @@ export class Reconciler {
     return new Set(this.#desired.images.map(({ reference }) => reference));
   }
 
-  /** Names that are being pulled, and ids of the images that these pulls bring. */
-  get pullingNames(): ReadonlySet<string> {
-    return this.#runner.pullingNames;
+  /** Names that were being pulled at that moment of the monotonic clock or later, and ids of the images that these pulls bring. */
+  pullingSince(at: number): ReadonlySet<string> {
+    return this.#runner.pullingSince(at);
   }
 
   /** Of the last look; undefined before the first. */

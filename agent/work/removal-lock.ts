@@ -1,13 +1,11 @@
 import type { ManifestSummary } from '../core/manifest.ts';
+import { RecentNames } from './recent-names.ts';
 
 interface Held {
   readonly imageId: string;
   readonly names: ReadonlySet<string>;
   readonly wanted: AbortController;
 }
-
-/** No look takes longer. */
-const rememberMs = 600_000;
 
 /**
  * The one lock between removing and pulling. Deciding and taking it happen without a pause in between, and so do looking at it and
@@ -16,8 +14,7 @@ const rememberMs = 600_000;
 export class RemovalLock {
   readonly #onFree: () => void;
   #held: Held | undefined;
-  /** Removals that have ended, on the monotonic clock. */
-  #ended: readonly { readonly names: ReadonlySet<string>; readonly at: number }[] = [];
+  readonly #ended = new RecentNames();
 
   /** @param onFree what waited for the removal may go on */
   constructor(onFree: () => void) {
@@ -28,12 +25,10 @@ export class RemovalLock {
   take(imageId: string, names: readonly string[]): { readonly release: () => void; readonly wanted: AbortSignal } {
     if (this.#held !== undefined) throw new Error('one removal at a time');
     const wanted = new AbortController();
-    const held: Held = { imageId, names: new Set(names), wanted };
-    this.#held = held;
+    this.#held = { imageId, names: new Set(names), wanted };
     const release = (): void => {
       this.#held = undefined;
-      const now = performance.now();
-      this.#ended = [...this.#ended.filter(({ at }) => now - at < rememberMs), { names: held.names, at: now }];
+      this.#ended.add(names);
       this.#onFree();
     };
     return { release, wanted: wanted.signal };
@@ -49,8 +44,7 @@ export class RemovalLock {
    * they stay.
    */
   namesSince(at: number): ReadonlySet<string> {
-    const ended = this.#ended.filter((removal) => removal.at >= at);
-    return new Set([...ended.flatMap(({ names }) => [...names]), ...(this.#held?.names ?? [])]);
+    return new Set([...this.#ended.since(at), ...(this.#held?.names ?? [])]);
   }
 
   /** Whether a pull must wait for the removal. */

@@ -226,8 +226,16 @@ export class FakeNode {
   #pruneSubject(): PruneSubject | undefined {
     const [configuration, connected] = [this.#configuration, this.#connected];
     if (configuration === undefined || connected === undefined) return undefined;
-    const { desiredNames: desired, pullingNames: pulling } = this.reconciler;
-    return { settings: configuration.prune, connected, desired, pulling, ownImage: undefined, hold: this.pruneHold };
+    const { desiredNames: desired } = this.reconciler;
+    const pullingSince = (at: number): ReadonlySet<string> => this.reconciler.pullingSince(at);
+    return {
+      settings: configuration.prune,
+      connected,
+      desired,
+      pullingSince,
+      ownImage: undefined,
+      hold: this.pruneHold,
+    };
   }
 }
 

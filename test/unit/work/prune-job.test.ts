@@ -54,7 +54,7 @@ beforeEach(async () => {
       },
     }),
     nodeName: 'node-1',
-    subject: () => ({ settings, connected, desired: nothing, pulling: nothing, ownImage: undefined }),
+    subject: () => ({ settings, connected, desired: nothing, pullingSince: () => nothing, ownImage: undefined }),
     readFilesystem: async () => filesystem,
     onDone: () => onDone(),
     log: silentLogger,

@@ -4,6 +4,7 @@ import { parseCron } from '../../../agent/config/cron.ts';
 import type { PruneSettings } from '../../../agent/core/configuration.ts';
 import type { PruneRoundEvent } from '../../../agent/core/prune-round.ts';
 import { wholeRequest } from '../../../agent/core/prune-request.ts';
+import { lookForPrune, toPruneWorld } from '../../../agent/work/prune-view.ts';
 import { FakeNode, type FakeNodeOptions } from '../../fakes/fake-node.ts';
 import { sampleConfiguration, samplePrune, sampleSet } from '../../fakes/samples.ts';
 
@@ -284,6 +285,23 @@ describe('while others work', () => {
     expect(await images()).toEqual([a]);
     expect(events).toContainEqual(expect.objectContaining({ kind: 'skipped', names: [a], reason: 'desired' }));
     expect(node.recorder.removalFailures).toEqual([]);
+  });
+
+  test('an image that was listed while its pull had not given it its name yet counts as being pulled', async () => {
+    await start();
+    const { id } = node.runtime.addImage(a, { layers: [1_000] });
+    const connected = { runtime: node.runtime, info: await node.runtime.info(never) };
+    const subject = {
+      settings: samplePrune(),
+      connected,
+      desired: new Set<string>(),
+      // The pull has ended 5 ms ago.
+      pullingSince: (at: number) => new Set(at <= performance.now() - 5 ? [id] : []),
+      ownImage: undefined,
+    };
+    const view = await lookForPrune(subject, () => Promise.resolve(undefined), undefined, never);
+    await pass(10);
+    expect(toPruneWorld(view, subject, new Map(), new Set()).protection.pulling).toEqual(new Set([id]));
   });
 
   test('an image that somebody gives a desired name within a run stays', async () => {

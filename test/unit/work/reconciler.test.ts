@@ -222,6 +222,21 @@ test('an image that is desired while its own removal cannot be stopped any more 
   expect(node.recorder.lost).toBe(0);
 });
 
+test('a pull counts as running for whoever looked at the node before it ended', async () => {
+  node.reconciler.setNode(standaloneNode('n1', {}));
+  node.runtime.holdPull(a);
+  want([a]);
+  await pass(1_000);
+  const listed = performance.now();
+  expect(node.reconciler.pullingSince(listed)).toContain(a);
+  node.runtime.releasePull(a);
+  await pass(1_000);
+  const [image] = await node.runtime.listImages(never);
+  expect(image?.tags).toEqual([a]);
+  expect(node.reconciler.pullingSince(listed)).toEqual(new Set([a, image?.id]));
+  expect(node.reconciler.pullingSince(performance.now())).toEqual(new Set());
+});
+
 test('a listing from before the end of a removal does not tell that the image is here', async () => {
   node.reconciler.setNode(standaloneNode('n1', {}));
   const { id } = node.runtime.addImage(a, { layers: [1_000] });
