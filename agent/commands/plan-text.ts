@@ -18,7 +18,7 @@ const columns: readonly Column[] = [
  * @param width The terminal's; undefined when it is not for a terminal: then every image has exactly one line.
  */
 export function toPlanText(document: PlanDocument, width: number | undefined): string {
-  const { pulls, waiting, present, refused, imageSets, prune, generatedAt } = document;
+  const { pulls, waiting, present, refused, imageSets, prefetch, prune, generatedAt } = document;
   const rows = [
     ...pulls.map((pull) => row(pull, pull.state, pull.reason, pull.downloadBytes)),
     ...waiting.map((wait) => row(wait, 'waiting', wait.reason, undefined)),
@@ -27,6 +27,7 @@ export function toPlanText(document: PlanDocument, width: number | undefined): s
   ];
   const sections = [
     toHeadline(document),
+    prefetch.hold === undefined ? '' : `Nothing is pulled now: ${prefetch.hold.message}`,
     rows.length === 0 ? 'No image set asks this node for an image.' : toTable(columns, rows, width),
     toSection('Waiting', waiting, (wait) => [
       wait.reference,

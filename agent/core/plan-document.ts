@@ -3,6 +3,7 @@
 import type { Configuration } from './configuration.ts';
 import type { FailureCode, FailureDetail } from './failure.ts';
 import type { Labels } from './label-selector.ts';
+import type { NodeHold } from './node-holds.ts';
 import { type PlanPrune, type PlanPruneInput, toPlanPrune } from './prune-document.ts';
 import type { PlannedPull, PresentImage, PullPlan, WaitReason } from './pull-plan.ts';
 
@@ -24,6 +25,8 @@ export interface PlanInput {
   /** Undefined while the runtime has not answered. */
   readonly runtime: PlanRuntime | undefined;
   readonly configuration: Pick<Configuration, 'imageSets' | 'prefetch'>;
+  /** What on the node itself holds pulls back; undefined: nothing. */
+  readonly hold?: NodeHold | undefined;
   readonly plan: PullPlan;
   readonly prune: PlanPruneInput;
 }
@@ -38,7 +41,12 @@ export interface PlanDocument {
   readonly node: PlanNode;
   readonly runtime?: PlanRuntime;
   /** Off switches: with either, `pulls` is what would be pulled. */
-  readonly prefetch: { readonly enabled: boolean; readonly dryRun: boolean };
+  readonly prefetch: {
+    readonly enabled: boolean;
+    readonly dryRun: boolean;
+    /** What on the node itself holds pulls back; absent: nothing. */
+    readonly hold?: NodeHold;
+  };
   readonly imageSets: readonly PlanImageSet[];
   readonly pulls: readonly PlanPull[];
   readonly waiting: readonly PlanWait[];
@@ -102,14 +110,14 @@ export interface PlanTotals {
   readonly unknownSizes: number;
 }
 
-export function toPlanDocument({ node, runtime, configuration, plan, prune }: PlanInput): PlanDocument {
+export function toPlanDocument({ node, runtime, configuration, hold, plan, prune }: PlanInput): PlanDocument {
   const { enabled, dryRun } = configuration.prefetch;
   return {
     version: 1,
     generatedAt: toTimestamp(plan.at),
     node: { name: node.name, labels: { ...node.labels } },
     ...(runtime === undefined ? {} : { runtime: toRuntime(runtime) }),
-    prefetch: { enabled, dryRun },
+    prefetch: { enabled, dryRun, ...withoutUndefined({ hold }) },
     imageSets: toImageSets(configuration, plan),
     pulls: plan.pulls.map(({ reference, imageSets, priority, gate, reason, state, ...known }) => ({
       reference,

@@ -108,6 +108,7 @@ export class Planning {
       node: { name: nodeName, labels: node.labels },
       runtime: connected()?.info,
       configuration,
+      hold: toHolds(node, configuration.prefetch).pull,
       plan,
       prune: { plan: prune, enabled, dryRun, leftovers, notes },
     };

@@ -43,6 +43,7 @@ const full: PlanInput = {
       imageSet('edge', ['r/f:1']),
     ],
   },
+  hold: { reason: 'drain', message: 'the node is cordoned: spec.unschedulable is true' },
   plan: {
     at,
     pulls: [
@@ -141,6 +142,12 @@ describe('the plan document', () => {
     for (const form of [schema, closed(schema) as JsonSchema]) {
       expect(z.fromJSONSchema(form).safeParse(written).error).toBeUndefined();
     }
+  });
+
+  it('says what on the node holds pulls back, also when nothing waits', () => {
+    const hold = { reason: 'pause', message: 'the node has the annotation stevedore.dev/pause: all' } as const;
+    expect(toPlanDocument({ ...empty, hold }).prefetch).toEqual({ enabled: false, dryRun: true, hold });
+    expect(toPlanDocument(empty).prefetch).toEqual({ enabled: false, dryRun: true });
   });
 
   it('has a schema that refuses what is not a plan', async () => {

@@ -61,6 +61,13 @@ Not selected:
     );
   });
 
+  it('says at the top what on the node holds pulls back', async () => {
+    const hold = { reason: 'drain', message: 'the node is cordoned: spec.unschedulable is true' } as const;
+    const held = { ...agent, plan: () => Promise.resolve({ ...samplePlan, hold }) };
+    const { stdout } = await runStevedore(['plan', ...state], { agent: held });
+    expect(stdout.split('\n\n')[1]).toBe('Nothing is pulled now: the node is cordoned: spec.unschedulable is true');
+  });
+
   it('fits its table into a terminal of 80 columns and loses nothing', async () => {
     const { stdout } = await runStevedore(['plan', ...state], { agent, columns: 80 });
     const table = stdout.split('\n\n')[1]?.split('\n') ?? [];
