@@ -69,7 +69,15 @@ export async function runCold(nodes: number, speed: number, options: SwarmOption
   }
   run.setSpeed(speed);
   const ideal = (nodes * options.imageBytes) / options.registryBytesPerSecond;
-  await run.until('every node is ready', 4 * ideal + 600, async () => (await run.ready()) === nodes);
+  try {
+    await run.until('every node is ready', 2 * ideal + 600, async () => (await run.ready()) === nodes);
+  } catch (error) {
+    const { current, transfers } = run.link;
+    const done = transfers.filter(({ doneAt }) => doneAt !== undefined).length;
+    const complaints = (await run.askAll(agents.processes)).map((figures) => figures.complaints);
+    console.log({ ready: await run.ready(), pulling: current, pulled: done, holders: await run.holders(), complaints });
+    throw error;
+  }
   const lastReadySeconds = run.secondsSince(editedAt);
   const { transfers, peak } = run.link;
   const begun = transfers.map(({ startedAt }) => run.secondsSince(editedAt, startedAt));
@@ -98,8 +106,19 @@ export async function runCold(nodes: number, speed: number, options: SwarmOption
   };
 }
 
+export interface IdleResult {
+  readonly load: Load;
+  /** Of the heap, after a collection at both ends: what an hour leaves behind. */
+  readonly heapGrowthBytesPerAgent: number;
+}
+
 /** Everything is there, and nothing happens. */
-export async function runIdle(nodes: number, seconds: number, speed: number, options: SwarmOptions): Promise<Load> {
+export async function runIdle(
+  nodes: number,
+  seconds: number,
+  speed: number,
+  options: SwarmOptions,
+): Promise<IdleResult> {
   await using scope = new AsyncDisposableStack();
   const run = await SwarmRun.start(options, scope);
   await run.configure(true);
@@ -107,9 +126,17 @@ export async function runIdle(nodes: number, seconds: number, speed: number, opt
   await run.until('every node is ready', 600, async () => (await run.ready()) === nodes);
   run.setSpeed(speed);
   await run.pass(settleSeconds);
+  const heapBytes = (figures: readonly ProcessFigures[]): number =>
+    figures.reduce((sum, one) => sum + one.heapBytes, 0);
+  const before = heapBytes(await run.askAll(agents.processes));
   await run.forgetRequests();
   await run.pass(seconds);
-  return toLoad(nodes, seconds, await run.figures(), await run.askAll(agents.processes), agents.bytesPerAgent);
+  const requests = await run.figures();
+  const processes = await run.askAll(agents.processes);
+  return {
+    load: toLoad(nodes, seconds, requests, processes, agents.bytesPerAgent),
+    heapGrowthBytesPerAgent: (heapBytes(processes) - before) / nodes,
+  };
 }
 
 /** Nodes that hold slots lose power while others wait for one. */
