@@ -7,6 +7,7 @@ import type { ClusterAccess } from './access.ts';
 import { readList, readRecord } from './fields.ts';
 import { toResourceVersion } from './objects.ts';
 import type { RequestObserver, Requests } from './requests.ts';
+import { WatchBackoff } from './watch-backoff.ts';
 import { runWatch, type WatchEnd } from './watch-stream.ts';
 
 export interface WatchTimings {
@@ -54,8 +55,6 @@ export interface WatchLoopParts {
   readonly timings: WatchTimings;
 }
 
-/** A server asks for more patience than this in vain: configuration must not stay unseen for long. */
-const longestRetryAfterMs = 120_000;
 /** Clocks differ, and a server ends a watch a little before or after its time. */
 const endSlackMs = 5_000;
 
@@ -65,14 +64,11 @@ export async function runWatchLoop(target: WatchTarget, parts: WatchLoopParts, s
   const { resource } = target;
   /** Where the next watch begins; undefined: list first. */
   let version: string | undefined;
-  let failures = 0;
+  const backoff = new WatchBackoff(timings);
 
-  async function retreat(reason: string, retryAfterMs = 0): Promise<void> {
-    failures += 1;
-    const span = Math.min(timings.backoffCapMs, timings.backoffBaseMs * 2 ** Math.min(failures - 1, 20));
-    // On top of what the server asks for: it asks all of its clients for the same.
-    const waitMs = Math.min(retryAfterMs, longestRetryAfterMs) + Math.random() * span;
-    log.debug({ resource, reason, failures, waitMs: Math.round(waitMs) }, 'watch begins again');
+  async function retreat(reason: string, retryAfterMs?: number): Promise<void> {
+    const waitMs = backoff.nextMs(retryAfterMs);
+    log.debug({ resource, reason, failures: backoff.failures, waitMs: Math.round(waitMs) }, 'watch begins again');
     await sleep(waitMs, signal);
   }
 
@@ -83,7 +79,8 @@ export async function runWatchLoop(target: WatchTarget, parts: WatchLoopParts, s
     const startedAt = performance.now();
     const end = await watchOnce(target, parts, { from, seconds, onVersion: (seen) => (version = seen) }, signal);
     const livedMs = performance.now() - startedAt;
-    if (livedMs >= timings.recoveredMs) failures = 0;
+    backoff.watched(livedMs);
+    if (end.kind === 'expired') backoff.expired();
     if (end.kind === 'aborted' || (end.kind === 'ended' && livedMs >= seconds * 1000 - endSlackMs)) return;
 
     observer.onWatchRestarted(resource);
