@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isAllowed } from './allow.ts';
 import type { Configuration } from './configuration.ts';
 import { toHolds } from './node-holds.ts';
@@ -26,4 +27,10 @@ export function toPullPolicy(configuration: Configuration, node: NodeState): Pul
     highWatermark: prune.watermarks.high,
     windowState,
   };
+}
+
+/** Whether answers of registries, and refusals of them, may be others with the second configuration. Image sets are not looked at. */
+export function changesPulling(before: Configuration, after: Configuration): boolean {
+  const toAnswers = ({ registries, credentials, prefetch }: Configuration) => ({ registries, credentials, prefetch });
+  return !isDeepStrictEqual(toAnswers(before), toAnswers(after));
 }

@@ -78,7 +78,12 @@ export class Backoffs {
     return ended;
   }
 
-  /** A changed configuration, or somebody who asks for a round now, ends every wait. */
+  /** Its definition changed. */
+  end(reference: string): void {
+    this.#attempts.delete(reference);
+  }
+
+  /** Registries, credentials or settings of pulling changed, or somebody asks for a round now. */
   endAll(): void {
     this.#attempts.clear();
   }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Desired } from '../core/desired-images.ts';
 import { isRuntimeUnavailable } from '../core/failure.ts';
 import { toDueSince } from '../core/pull-due.ts';
@@ -89,6 +90,23 @@ export class PullRunner {
     if (!decision.plan.waiting.some(({ reason }) => reason === 'disk')) return decision;
     const reclaimableBytes = await this.#parts.prune.reclaimableBytes(signal);
     return this.decide(inputs, desired, observation, { ...options, reclaimableBytes });
+  }
+
+  /** What registries said and refused does not count any more. */
+  startAnew(): void {
+    this.backoffs.endAll();
+    this.manifests.forgetAll();
+  }
+
+  /** An edit elsewhere, by some other team perhaps, is no reason to ask every registry again from every node. */
+  endWaitsOfChanged(before: Desired, after: Desired): void {
+    const known = new Map(before.images.map((image) => [image.reference, image]));
+    for (const image of after.images) {
+      const earlier = known.get(image.reference);
+      if (earlier === undefined || isDeepStrictEqual(earlier, image)) continue;
+      this.backoffs.end(image.reference);
+      this.manifests.forget(image.reference);
+    }
   }
 
   /** Somebody asks for a round now: neither failures nor the spread are waited for. */

@@ -6,6 +6,7 @@ import { toImageSetStates } from '../core/image-set-state.ts';
 import { concernsPulls, toHolds } from '../core/node-holds.ts';
 import type { NodeState } from '../core/node-state.ts';
 import type { PullPlan } from '../core/pull-plan.ts';
+import { changesPulling } from '../core/pull-policy.ts';
 import type { PullDecision } from '../core/pull-planner.ts';
 import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
 import type { Connected } from './runtime-connection.ts';
@@ -73,10 +74,10 @@ export class Reconciler {
   }
 
   setConfiguration(configuration: Configuration): void {
+    const before = this.#configuration;
     this.#configuration = configuration;
     this.#parts.slots?.setLimit(configuration.prefetch.maxNodes);
-    this.#runner.backoffs.endAll();
-    this.#runner.manifests.forgetAll();
+    if (before === undefined || changesPulling(before, configuration)) this.#runner.startAnew();
     this.#onDesiredChange();
   }
 
@@ -187,7 +188,9 @@ export class Reconciler {
   /** Acts at once, before any look: what nobody wants any more stops within the second, also when the runtime is slow. */
   #onDesiredChange(): void {
     if (this.#configuration === undefined || this.#node === undefined) return;
+    const before = this.#desired;
     this.#desired = toDesired(this.#configuration.imageSets, this.#node.labels);
+    this.#runner.endWaitsOfChanged(before, this.#desired);
     this.#parts.prune.lock.keep(this.desiredNames);
     const policy = this.#parts.toPolicy(this.#configuration, this.#node);
     const wanted = abortUndesired(this.#runner.pulls, this.#desired, this.#configuration.prefetch, policy);

@@ -146,6 +146,30 @@ test('a layer that two images share is counted once', async () => {
 });
 
 describe('failures', () => {
+  test('are tried again when their own set, or what all pulls depend on, is edited; not for an edit elsewhere', async () => {
+    node.reconciler.setNode(standaloneNode('n1', {}));
+    const configure = (more: Parameters<typeof sampleSet>[2], others: readonly string[], prefetch = {}): void =>
+      node.reconciler.setConfiguration(
+        sampleConfiguration([sampleSet('s', [a], more), sampleSet('others', others)], prefetch),
+      );
+    const tries = (): number => node.recorder.failures.length;
+    const refuse = (): void => node.runtime.failPull(a, new Failure('not_found', 'no such tag'));
+    refuse();
+    configure({}, []);
+    await pass();
+    refuse();
+    configure({}, [b]);
+    await pass();
+    expect(await held()).toEqual([b]);
+    expect(tries()).toBe(1);
+    configure({ priority: 5 }, [b]);
+    await pass();
+    expect(tries()).toBe(2);
+    configure({ priority: 5 }, [b], { concurrency: 3 });
+    await pass();
+    expect(await held()).toEqual([a, b]);
+  });
+
   test('a transient failure is tried again by itself, a permanent one not soon', async () => {
     node.reconciler.setNode(standaloneNode('n1', {}));
     node.runtime.failPull(a, new Failure('network', 'reset'));
