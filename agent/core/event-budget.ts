@@ -39,11 +39,12 @@ export class EventBudget {
   readonly #bucket = new TokenBucket(burst, refillMs);
   readonly #toldAt = new Map<string, number>();
 
-  take(reason: string, subject: string, now: number): boolean {
+  take(reason: string, subject: string, now: number): 'taken' | 'repeated' | 'too_many' {
     for (const [key, at] of this.#toldAt) if (now - at >= quietMs || at > now) this.#toldAt.delete(key);
     const key = `${reason} ${subject}`;
-    if (this.#toldAt.has(key) || !this.#bucket.take(now)) return false;
+    if (this.#toldAt.has(key)) return 'repeated';
+    if (!this.#bucket.take(now)) return 'too_many';
     this.#toldAt.set(key, now);
-    return true;
+    return 'taken';
   }
 }

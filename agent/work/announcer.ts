@@ -49,10 +49,12 @@ export class Announcer {
 
   readonly announce: Announce = (told) => {
     const event = toClusterEvent(told);
-    if (!this.#budget.take(event.reason, toEventSubject(told), Date.now())) {
-      this.#drop(event, 'too many of them');
-      return;
-    }
+    const verdict = this.#budget.take(event.reason, toEventSubject(told), Date.now());
+    // The last one says it still: what flaps is in labels, condition and metrics.
+    if (verdict === 'repeated')
+      this.#parts.log.debug({ reason: event.reason, note: event.note }, 'an Event was told of late');
+    if (verdict === 'too_many') this.#drop(event, 'too many of them');
+    if (verdict !== 'taken') return;
     this.#queue = [...this.#queue, { event, announcedAt: Date.now() }];
     if (this.#queue.length > longestQueue) this.#dropFirst('too many wait for the API server');
     this.#trigger.fire();
