@@ -20,6 +20,8 @@ const gapMs = 1_000;
 /** The condition's words change with every image of a set: the first few at once, then one in half a minute. */
 const textBurst = 5;
 const textRefillMs = 30_000;
+/** Twice the longest time between two looks, and some: what no look has confirmed for so long, as the runtime is gone, is not told on. */
+const lookedWithinMs = 660_000;
 /** Whatever the clock does meanwhile, what is due is looked at again after this time. */
 const longestWaitMs = 600_000;
 
@@ -32,6 +34,8 @@ export class NodeReporter {
   readonly #trigger = new Trigger();
   readonly #textBudget = new TokenBucket(textBurst, textRefillMs);
   #sets: readonly ImageSetState[] | undefined;
+  /** On the monotonic clock. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #node: NodeState | undefined;
   #notBefore = 0;
   #failures = 0;
@@ -44,6 +48,7 @@ export class NodeReporter {
   /** After every look: all sets that select the node now. */
   update(sets: readonly ImageSetState[]): void {
     this.#sets = sets;
+    this.#lookedAt = performance.now();
     this.#trigger.fire();
   }
 
@@ -69,6 +74,7 @@ export class NodeReporter {
 
   #plan(now: number): { at: number; patch: NodeStatusPatch | undefined; isUrgent: boolean } | undefined {
     if (this.#sets === undefined || this.#node === undefined) return undefined;
+    if (performance.now() - this.#lookedAt > lookedWithinMs) return undefined;
     const { patch, isUrgent, heartbeatDueAt } = planNodeReport(this.#sets, this.#node, now);
     // A clock that was set back must not make it wait for longer than it ever would.
     if (this.#notBefore > now + longestWaitMs) this.#notBefore = now;

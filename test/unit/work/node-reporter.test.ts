@@ -82,13 +82,31 @@ test('the first report goes at once, the next not within a second, and both are 
   expect(node.labels).toEqual({ zone: 'a', [label]: 'ready' });
 });
 
+/** A look every 5 minutes, as where the runtime tells of changes. */
+async function passLooking(minutes: number, sets: readonly ImageSetState[]): Promise<void> {
+  for (let minute = 0; minute < minutes; minute += 5) {
+    reporter.update(sets);
+    await pass(5 * minuteMs);
+  }
+}
+
 test('while nothing changes there is a heartbeat every 5 to 6 minutes and nothing else', async () => {
   reporter.node(node);
-  reporter.update([set()]);
-  await pass(60 * minuteMs);
+  await passLooking(60, [set()]);
   expect(writes.length).toBeGreaterThanOrEqual(11);
   expect(writes.length).toBeLessThanOrEqual(13);
   expect(new Set(writes.slice(1).map(({ patch }) => JSON.stringify(patch.labels)))).toEqual(new Set(['{}']));
+});
+
+test('what no look confirms any more is not told on: the heartbeat stops, and goes on with the next look', async () => {
+  reporter.node(node);
+  reporter.update([set()]);
+  await pass(60 * minuteMs);
+  expect(writes.length).toBeLessThanOrEqual(3);
+  expect(writtenAt().at(-1)).toBeLessThanOrEqual(11 * minuteMs);
+  reporter.update([set()]);
+  await pass(0);
+  expect(writtenAt().at(-1)).toBe(60 * minuteMs);
 });
 
 test('what a watch that broke no longer shows is not written again and again', async () => {
@@ -177,7 +195,7 @@ test('a refusal is tried again every 5 minutes or later, and said once for each 
   await pass(0);
   expect(writtenAt()).toEqual([0]);
   failWith = new Failure('auth', 'denied by a policy', { detail: 'forbidden' });
-  await pass(30 * minuteMs);
+  await passLooking(30, [set('a')]);
   expect(writes.length).toBeGreaterThan(4);
   expect(writes.length).toBeLessThan(8);
   expect(warnings.map(({ error }) => error)).toEqual(['no rights', 'denied by a policy']);
