@@ -67,4 +67,18 @@ describeWith([...needs.containerd, ...needs.registry, 'openssl'], 'an API server
     // Announced when there was nobody to take it.
     expect(await node.untilEvent('Warning ImagesLost')).toContain(one);
   });
+
+  test('that hangs: the agent leaves in order', async () => {
+    const { cluster, push, configure } = stage();
+    await configure([{ name: 'kept', images: [await push()] }]);
+    const node = await makeNode(stage());
+    const agent = await node.startAgent();
+    await node.untilLabel('kept', 'ready');
+    cluster.server.faults.hang = true;
+    onTestFinished(() => {
+      cluster.server.faults.hang = false;
+    });
+    // It would be 1 after 4.5 s.
+    expect(await agent.stop()).toBe(0);
+  });
 });
