@@ -205,7 +205,10 @@ export class PullSlots implements SlotHook {
     const now = performance.now();
     const { code, detail, message, retryAfterMs = 0 } = failure;
     if (this.#said !== message) {
-      this.#parts.log.warn({ code, detail, error: message }, 'the pull slots cannot be asked: pulls go on without one before long');
+      this.#parts.log.warn(
+        { code, detail, error: message },
+        'the pull slots cannot be asked: pulls go on without one before long',
+      );
     }
     this.#said = message;
     const state = this.#state;
