@@ -207,7 +207,7 @@ export class PullSlots implements SlotHook {
     if (this.#said !== message) {
       this.#parts.log.warn(
         { code, detail, error: message },
-        'the pull slots cannot be asked: pulls go on without one before long',
+        'pull slots cannot be asked: soon pulls go on without one',
       );
     }
     this.#said = message;
