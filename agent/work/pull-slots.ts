@@ -205,10 +205,7 @@ export class PullSlots implements SlotHook {
     const now = performance.now();
     const { code, detail, message, retryAfterMs = 0 } = failure;
     if (this.#said !== message) {
-      this.#parts.log.warn(
-        { code, detail, error: message },
-        'pull slots cannot be asked: soon pulls go on without one',
-      );
+      this.#parts.log.warn({ code, detail, error: message }, 'pull slots do not answer: soon pulls go without one');
     }
     this.#said = message;
     const state = this.#state;
