@@ -7,9 +7,6 @@ import type { NodeTaint } from './node-state.ts';
 export const gateReleaseReasons = ['ready', 'no_sets', 'deadline'] as const;
 export type GateReleaseReason = (typeof gateReleaseReasons)[number];
 
-/** `gate.deadline` where no configuration has ever been accepted: such a node is let go all the same. */
-export const defaultGateDeadlineMs = 900_000;
-
 export interface GateWorld {
   readonly taints: readonly NodeTaint[];
   readonly taintKey: string;

@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import type { GateSettings } from '../core/configuration.ts';
+import { defaultGateDeadlineMs, type GateSettings } from '../core/configuration.ts';
 import { Failure } from '../core/failure.ts';
-import { decideGate, defaultGateDeadlineMs, type GateDecision, hasTaint } from '../core/gate.ts';
+import { decideGate, type GateDecision, hasTaint } from '../core/gate.ts';
 import type { ImageSetState } from '../core/image-set-state.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Announce } from '../core/node-event.ts';
@@ -48,6 +48,7 @@ export class Gate {
   readonly #random: () => number;
   #node: NodeState | undefined;
   #sets: readonly ImageSetState[] | undefined;
+  /** Also where no configuration has ever been accepted: such a node is let go all the same. */
   #deadlineMs = defaultGateDeadlineMs;
   #held: Held | undefined;
   /** Removed from this very state of the node; the watch has not said so yet. */

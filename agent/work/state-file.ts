@@ -13,6 +13,8 @@ export interface StateFile {
   write(text: string): Promise<void>;
   /** Renames it, so that a new one takes its place. @returns its path now */
   setAside(): Promise<string>;
+  /** Nothing where there is none. */
+  remove(): Promise<void>;
   /** Those that a kill left between writing and renaming. */
   removeTemporaryFiles(): Promise<void>;
 }
@@ -39,6 +41,7 @@ export function createStateFile(stateDir: string, name: string): StateFile {
       await rename(path, aside);
       return aside;
     },
+    remove: () => rm(path, { force: true }),
     removeTemporaryFiles: async () => {
       for (const entry of await readdir(stateDir)) {
         if (entry.startsWith(`${name}.`) && /^\d+$/.test(entry.slice(name.length + 1))) {
