@@ -196,7 +196,6 @@ function createLooks(
   async function poll(): Promise<void> {
     let pauseMs = fastestPollMs;
     let quietSince = Date.now();
-    await checkBlobs(tracker.unseen());
     while (!signal.aborted) {
       let moved = await look();
       if (!moved && Date.now() - quietSince >= usageAfterMs) {
