@@ -54,6 +54,8 @@ describeWith([...needs.containerd, ...needs.registry, 'openssl'], 'an API server
     await node.untilLabel('kept', 'ready');
     expect((await fetch(`${agent.url}/readyz`)).status).toBe(200);
     await untilMetric(agent, 'cluster_up', 1);
+    const heardAt = (await agent.metric('cluster_last_contact_timestamp_seconds')) ?? 0;
+    expect(heardAt).toBeGreaterThan(0);
 
     cluster.server.stop();
     await untilMetric(agent, 'cluster_up', 0);
@@ -64,6 +66,8 @@ describeWith([...needs.containerd, ...needs.registry, 'openssl'], 'an API server
     await cluster.server.start();
     await eventually('the image of the edit', async () => (await runtime.held()).includes(two));
     await node.untilLabel('kept', 'ready');
+    expect(await agent.metric('cluster_last_contact_timestamp_seconds')).toBeGreaterThan(heardAt);
+    expect(await agent.metric('cluster_watch_restarts_total{resource="nodes"}')).toBeGreaterThan(0);
     // Announced when there was nobody to take it.
     expect(await node.untilEvent('Warning ImagesLost')).toContain(one);
   });
