@@ -21,11 +21,37 @@ export interface ConfigMapObject {
   readonly text: string | undefined;
 }
 
+/** One of `stevedore-resolved-0…7`. */
+export interface ResolvedConfigMap {
+  readonly name: string;
+  readonly resourceVersion: string;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** Of another node: what image sets select by, and what it runs. */
+export interface ClusterNode {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** A question to the API server on the agent's own rights (SelfSubjectAccessReview). */
+export interface AccessQuestion {
+  readonly group: string;
+  readonly resource: string;
+  readonly subresource?: string;
+  readonly verb: string;
+  /** Undefined: not a resource of a namespace. */
+  readonly namespace?: string;
+  readonly name?: string;
+}
+
 export interface ClusterHandlers {
   /** On every change of what `NodeState` holds, and when it had to be listed again; undefined: there is no such Node (deleted, or not there yet). */
   readonly onNode: (node: NodeState | undefined) => void;
   /** All ConfigMaps of the namespace that may concern the agent (its own by name, teams' by label), whole, on every change of one of them. */
   readonly onConfigMaps: (configMaps: readonly ConfigMapObject[]) => void;
+  /** Those of `stevedore-resolved-0…7` that are there, whole, on every change of one of them. */
+  readonly onResolved: (configMaps: readonly ResolvedConfigMap[]) => void;
   /**
    * True when both watches are known to live; false with the reason when one of them broke or went silent. Repeated only when
    * it changes.
@@ -41,6 +67,8 @@ export interface LeaseRecord {
   readonly durationSeconds: number;
   /** Of its last holder, by that node's clock: for people; expiry is judged by the time since the record last changed here. */
   readonly renewedAt: number | undefined;
+  /** Under `stevedore.dev/`, without that prefix. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 export interface Cluster {
@@ -59,13 +87,34 @@ export interface Cluster {
 
   /** Leases of the namespace whose names begin with `prefix`. */
   listLeases(prefix: string, signal: AbortSignal): Promise<readonly LeaseRecord[]>;
+  /** @throws Failure `not_found` */
+  getLease(name: string, signal: AbortSignal): Promise<LeaseRecord>;
   /** @throws Failure detail `conflict` when it exists already */
   createLease(name: string, holder: string, durationSeconds: number, signal: AbortSignal): Promise<LeaseRecord>;
   /**
    * Takes, renews (same holder) or gives back (empty holder) a Lease; one that was deleted is made again. @throws Failure detail
-   * `conflict` when somebody else changed it since `lease` was read
+   * `conflict` when somebody else changed it since `lease` was read. The annotations (without `stevedore.dev/`) replace those that it had.
    */
-  updateLease(lease: LeaseRecord, holder: string, durationSeconds: number, signal: AbortSignal): Promise<LeaseRecord>;
+  updateLease(
+    lease: LeaseRecord,
+    holder: string,
+    durationSeconds: number,
+    signal: AbortSignal,
+    annotations?: Readonly<Record<string, string>>,
+  ): Promise<LeaseRecord>;
+
+  /** Replaces the data; never makes one. @throws Failure `not_found`; detail `conflict` when somebody else changed it since it was read */
+  updateResolved(
+    configMap: Pick<ResolvedConfigMap, 'name' | 'resourceVersion'>,
+    data: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<ResolvedConfigMap>;
+  /** `stevedore-resolved-0…7`, those that are there. */
+  readResolved(signal: AbortSignal): Promise<readonly ResolvedConfigMap[]>;
+  /** All Nodes, metadata only. */
+  listNodes(signal: AbortSignal): Promise<readonly ClusterNode[]>;
+  /** Whether the agent itself may do this. */
+  reviewAccess(question: AccessQuestion, signal: AbortSignal): Promise<{ readonly allowed: boolean; readonly reason: string }>;
 
   /** An Event on the own Node. */
   createEvent(event: ClusterEvent, signal: AbortSignal): Promise<void>;

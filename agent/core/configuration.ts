@@ -3,12 +3,15 @@
 import type { CronSchedule } from './cron-schedule.ts';
 import type { LabelSelector } from './label-selector.ts';
 import type { LeftoverKind } from './leftovers.ts';
+import type { RepositoryPattern } from './repository-pattern.ts';
 import type { Watermark } from './watermark.ts';
 import type { Window } from './window.ts';
 
 export interface RegistrySettings {
   /** `harbor.example.com`, `cache.lan:5000`; normalised as in references (`docker.io`). */
   readonly host: string;
+  /** It is a Harbor, whose REST API is used too. */
+  readonly harbor: boolean;
   readonly plainHTTP: boolean;
   readonly insecureSkipVerify: boolean;
   readonly caFile: string | undefined;
@@ -27,6 +30,8 @@ export interface ImageSet {
   readonly nodeSelector: LabelSelector;
   /** Normalised references, no doubles. */
   readonly images: readonly string[];
+  /** Resolved to further images through Harbor. */
+  readonly patterns: readonly RepositoryPattern[];
   readonly credentials: readonly CredentialSource[];
   readonly priority: number;
   readonly gate: boolean;
@@ -109,12 +114,41 @@ export interface GateSettings {
   readonly deadlineMs: number;
 }
 
+export interface CoordinatorSettings {
+  /** False: this agent never resolves or warms for others. */
+  readonly enabled: boolean;
+  /** Between two looks at every tag and pattern. */
+  readonly intervalMs: number;
+  /** Touch desired images that a retention rule would delete. */
+  readonly keepAlive: boolean;
+}
+
+export const warmMethods = ['abort', 'manifest', 'read'] as const;
+/**
+ * How Harbor is made to fetch a blob: `abort` opens it and breaks off after the headers; `manifest` reads the manifests only and waits some 200 s for Harbor's own
+ * fetch; `read` reads it to the end.
+ */
+export type WarmMethod = (typeof warmMethods)[number];
+
+export interface WarmSettings {
+  readonly enabled: boolean;
+  readonly method: WarmMethod;
+  /** Blobs at once, over all images. */
+  readonly maxParallel: number;
+  /** Blobs begun per minute at most; undefined: no limit. */
+  readonly maxPerMinute: number | undefined;
+  /** From when an image was found cold; then nodes pull all the same. */
+  readonly deadlineMs: number;
+}
+
 export interface Configuration {
   readonly registries: readonly RegistrySettings[];
   readonly credentials: readonly CredentialSource[];
   readonly imageSets: readonly ImageSet[];
   readonly prefetch: PrefetchSettings;
   readonly gate: GateSettings;
+  readonly coordinator: CoordinatorSettings;
+  readonly warm: WarmSettings;
   readonly prune: PruneSettings;
 }
 

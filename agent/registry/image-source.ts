@@ -1,0 +1,99 @@
+/**
+ * The port to image registries for the one that resolves and warms for others. The same adapter implements it and `Registry`. References name
+ * the repository; where a method needs a tag or digest it says so. Errors as there.
+ */
+
+import type { Credential } from '../core/credentials.ts';
+import type { ImageReference } from '../core/image-reference.ts';
+import type { ManifestLayer } from '../core/manifest.ts';
+import type { Platform } from '../core/platform.ts';
+
+export interface SourcePlatform {
+  /** The one that was asked for. */
+  readonly platform: Platform;
+  /** Of the manifest that such a node would pull. */
+  readonly digest: string;
+  readonly config: ManifestLayer;
+  /** From the base up. */
+  readonly layers: readonly ManifestLayer[];
+}
+
+export interface SourceImage {
+  /** Of the index where there is one; of the bytes where the registry did not say. */
+  readonly digest: string;
+  readonly isIndex: boolean;
+  readonly platforms: readonly SourcePlatform[];
+  /** Those that were asked for and that the image does not have. */
+  readonly missing: readonly Platform[];
+}
+
+/** A cosign signature as the registry holds it: a payload in cosign's simple signing format with its signature, or a Sigstore bundle. */
+export type StoredSignature =
+  | { readonly kind: 'simple'; readonly payload: Buffer; readonly signature: string }
+  | { readonly kind: 'bundle'; readonly bundle: Buffer };
+
+export interface ImageSource {
+  /**
+   * HEAD on the tag or digest; GET only where a refusal has to be put into words or the registry gives no digest.
+   * @returns the digest that the registry names
+   * @throws Failure `policy` (`policy_blocked`) with Harbor's own message; `not_found`, with `not_found_proxy` where Harbor only fell back
+   */
+  headManifest(
+    reference: ImageReference,
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+  ): Promise<{ readonly digest: string }>;
+
+  /** GET of the tag or digest and of the child of each platform. A platform that the image does not have is in `missing`. */
+  readImage(
+    reference: ImageReference,
+    platforms: readonly Platform[],
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+  ): Promise<SourceImage>;
+
+  /** HEAD: true where the registry holds the blob itself (200, or 307 to its storage, which is not followed). */
+  hasBlob(
+    reference: ImageReference,
+    digest: string,
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+  ): Promise<boolean>;
+
+  /** Opens the blob, waits for the headers and breaks off without reading. @returns how long the headers took, ms */
+  touchBlob(
+    reference: ImageReference,
+    digest: string,
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+  ): Promise<{ readonly headersMs: number }>;
+
+  /**
+   * Reads the blob and throws it away; memory stays small. Resumes by range where the connection breaks and the registry can.
+   * @throws Failure `upstream` (`digest_mismatch`) where size or bytes are not those that the digest names
+   */
+  discardBlob(
+    reference: ImageReference,
+    blob: ManifestLayer,
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+    onBytes?: (bytes: number) => void,
+  ): Promise<void>;
+
+  /** All tags, page by page. Empty proves nothing: Harbor answers so for what is absent and for an upstream that fails. */
+  listTags(
+    reference: ImageReference,
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
+
+  /** What cosign left for a manifest, by referrers and by the tag `sha256-….sig`. */
+  readSignatures(
+    reference: ImageReference,
+    digest: string,
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+  ): Promise<readonly StoredSignature[]>;
+
+  close(): Promise<void>;
+}
