@@ -36,7 +36,7 @@ export const removalFailureReasons = wordsOf<RemovalFailureReason>({
 });
 
 /** All words of a type: one that is missing does not compile. */
-function wordsOf<Word extends string>(words: Readonly<Record<Word, true>>): readonly Word[] {
+export function wordsOf<Word extends string>(words: Readonly<Record<Word, true>>): readonly Word[] {
   return Object.keys(words) as Word[];
 }
 

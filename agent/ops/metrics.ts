@@ -1,12 +1,14 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { HarborRecorder } from '../work/harbor-recorder.ts';
 import type { Recorder } from '../work/recorder.ts';
 import type { BuildInfo } from './build-info.ts';
 import { createClusterRecorder, defineClusterMetrics, initialiseClusterMetrics } from './cluster-metrics.ts';
+import { createHarborRecorder, defineHarborMetrics, initialiseHarborMetrics } from './harbor-metrics.ts';
 import { defineMetrics } from './metric-definitions.ts';
 import { initialise } from './metric-initial-values.ts';
 import { createRecorder } from './metrics-recorder.ts';
 
-export interface Metrics extends Recorder {
+export interface Metrics extends Recorder, HarborRecorder {
   /** Of what `render` returns: the Prometheus text format. */
   readonly contentType: string;
   render(): Promise<string>;
@@ -20,6 +22,8 @@ export function createMetrics(build: BuildInfo): Metrics {
   initialise(metrics);
   const clusterMetrics = defineClusterMetrics(registry);
   initialiseClusterMetrics(clusterMetrics);
+  const harborMetrics = defineHarborMetrics(registry);
+  initialiseHarborMetrics(harborMetrics);
   const { version, revision, nodeVersion } = build;
   metrics.buildInfo.set({ version, revision, node_version: nodeVersion }, 1);
   return {
@@ -27,6 +31,7 @@ export function createMetrics(build: BuildInfo): Metrics {
     render: () => registry.metrics(),
     ...createRecorder(metrics),
     ...createClusterRecorder(clusterMetrics),
+    ...createHarborRecorder(harborMetrics),
   };
 }
 

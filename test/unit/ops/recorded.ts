@@ -57,6 +57,23 @@ export function recordAll(metrics: Metrics): void {
   metrics.removalFailed('in_use');
   metrics.leftovers(new Map([['ingest', { count: 2, bytes: 700 }]]));
   metrics.leftoverRemoved('ingest', 300);
+  recordHarbor(metrics);
+}
+
+function recordHarbor(metrics: Metrics): void {
+  metrics.registryRequest('harbor.example.com', 'manifest', '200');
+  metrics.registryFailure('harbor.example.com', 'auth');
+  metrics.coordinatorState('leader');
+  metrics.resolvedAt(1_700_000_000_000);
+  metrics.resolved(12, 3, 2, 1, 4.5);
+  metrics.publishFailed();
+  metrics.warmImages(5, 2);
+  metrics.warmed('warm', 1000, 21);
+  metrics.retentionAtRisk('ml', 3);
+  metrics.keptAlive();
+  metrics.harborReachable('harbor.example.com', true);
+  metrics.harborComponent('harbor.example.com', 'core', true);
+  metrics.projectQuota('harbor.example.com', 'ml', 700, 1000);
 }
 
 function planned(decision: PruneDecision, sizeBytes: number, freesBytes = 0): PlannedImage {
