@@ -4,6 +4,7 @@
  */
 
 import type { Credential } from '../core/credentials.ts';
+import type { Failure } from '../core/failure.ts';
 import type { ImageReference } from '../core/image-reference.ts';
 import type { ManifestLayer } from '../core/manifest.ts';
 import type { Platform } from '../core/platform.ts';
@@ -25,6 +26,16 @@ export interface SourceImage {
   readonly platforms: readonly SourcePlatform[];
   /** Those that were asked for and that the image does not have. */
   readonly missing: readonly Platform[];
+  /** Those whose own manifest Harbor does not give out although it gives out the index: `policy`, in Harbor's words. Undefined: none. */
+  readonly refused?: readonly SourceRefusal[];
+}
+
+export interface SourceRefusal {
+  /** The one that was asked for. */
+  readonly platform: Platform;
+  /** Of the child, as the index names it. */
+  readonly digest: string;
+  readonly failure: Failure;
 }
 
 /** A cosign signature as the registry holds it: a payload in cosign's simple signing format with its signature, or a Sigstore bundle. */
@@ -44,7 +55,11 @@ export interface ImageSource {
     signal: AbortSignal,
   ): Promise<{ readonly digest: string }>;
 
-  /** GET of the tag or digest and of the child of each platform. A platform that the image does not have is in `missing`. */
+  /**
+   * GET of the tag or digest and of the child of each platform. A platform that the image does not have is in `missing`, one whose child is refused
+   * (412) in `refused`; an image without an index is what every platform would pull.
+   * @throws Failure as `headManifest`, of the index, or of the one manifest where there is no index
+   */
   readImage(
     reference: ImageReference,
     platforms: readonly Platform[],
@@ -60,7 +75,10 @@ export interface ImageSource {
     signal: AbortSignal,
   ): Promise<boolean>;
 
-  /** Opens the blob, waits for the headers and breaks off without reading. @returns how long the headers took, ms */
+  /**
+   * Opens the blob, waits for the headers and breaks off without reading. A redirect to the registry's storage is not followed: then it is there.
+   * @returns how long the headers took, ms
+   */
   touchBlob(
     reference: ImageReference,
     digest: string,
@@ -70,6 +88,7 @@ export interface ImageSource {
 
   /**
    * Reads the blob and throws it away; memory stays small. Resumes by range where the connection breaks and the registry can.
+   * @param onBytes gets the bytes of each piece as it arrives; what is sent again counts again
    * @throws Failure `upstream` (`digest_mismatch`) where size or bytes are not those that the digest names
    */
   discardBlob(
