@@ -1,8 +1,8 @@
 /** What is written to the API server. */
 
-import type { ClusterEvent, NodeStatusPatch } from './cluster.ts';
-import { readList, readRecord } from './fields.ts';
-import { toMicroTime } from './objects.ts';
+import type { AccessQuestion, ClusterEvent, NodeStatusPatch } from './cluster.ts';
+import { type Fields, readList, readRecord } from './fields.ts';
+import { annotationPrefix, toMicroTime } from './objects.ts';
 
 const maxNoteBytes = 1024;
 const maxInstanceLength = 128;
@@ -92,13 +92,39 @@ export interface LeaseTake {
   readonly at: number;
   /** Of the record that is replaced: without it an update is refused, and should be. Undefined: a new Lease. */
   readonly resourceVersion: string | undefined;
+  /** Without `stevedore.dev/`. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
-export function toLeaseBody({ name, namespace, holder, durationSeconds, at, resourceVersion }: LeaseTake): unknown {
+export function toLeaseBody(take: LeaseTake): unknown {
+  const { name, namespace, holder, durationSeconds, at, resourceVersion } = take;
+  const annotations = Object.entries(take.annotations).map(([key, value]) => [annotationPrefix + key, value] as const);
   return {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
-    metadata: { name, namespace, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+    metadata: {
+      name,
+      namespace,
+      ...(annotations.length === 0 ? {} : { annotations: Object.fromEntries(annotations) }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    },
     spec: { holderIdentity: holder, leaseDurationSeconds: durationSeconds, renewTime: toMicroTime(at) },
+  };
+}
+
+/** @param metadata of the version that is replaced */
+export function toResolvedBody(
+  configMap: { readonly name: string; readonly namespace: string; readonly resourceVersion: string },
+  metadata: Fields,
+  data: Readonly<Record<string, string>>,
+): unknown {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { ...metadata, ...configMap }, data };
+}
+
+export function toAccessReview(question: AccessQuestion): unknown {
+  return {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SelfSubjectAccessReview',
+    spec: { resourceAttributes: question },
   };
 }

@@ -50,8 +50,8 @@ export interface ClusterHandlers {
   readonly onNode: (node: NodeState | undefined) => void;
   /** All ConfigMaps of the namespace that may concern the agent (its own by name, teams' by label), whole, on every change of one of them. */
   readonly onConfigMaps: (configMaps: readonly ConfigMapObject[]) => void;
-  /** Those of `stevedore-resolved-0…7` that are there, whole, on every change of one of them. */
-  readonly onResolved: (configMaps: readonly ResolvedConfigMap[]) => void;
+  /** Those of `stevedore-resolved-0…7` that are there, whole, on every change of one of them. Undefined: they are let go by. */
+  readonly onResolved?: (configMaps: readonly ResolvedConfigMap[]) => void;
   /**
    * True when both watches are known to live; false with the reason when one of them broke or went silent. Repeated only when
    * it changes.
@@ -93,7 +93,8 @@ export interface Cluster {
   createLease(name: string, holder: string, durationSeconds: number, signal: AbortSignal): Promise<LeaseRecord>;
   /**
    * Takes, renews (same holder) or gives back (empty holder) a Lease; one that was deleted is made again. @throws Failure detail
-   * `conflict` when somebody else changed it since `lease` was read. The annotations (without `stevedore.dev/`) replace those that it had.
+   * `conflict` when somebody else changed it since `lease` was read. The annotations (without `stevedore.dev/`) replace those that it had; undefined:
+   * those of `lease` stay.
    */
   updateLease(
     lease: LeaseRecord,
@@ -103,7 +104,7 @@ export interface Cluster {
     annotations?: Readonly<Record<string, string>>,
   ): Promise<LeaseRecord>;
 
-  /** Replaces the data; never makes one. @throws Failure `not_found`; detail `conflict` when somebody else changed it since it was read */
+  /** Replaces the data, and keeps the labels and annotations; never makes one. @throws Failure `not_found`; detail `conflict` when somebody else changed it since it was read */
   updateResolved(
     configMap: Pick<ResolvedConfigMap, 'name' | 'resourceVersion'>,
     data: Readonly<Record<string, string>>,
@@ -114,7 +115,10 @@ export interface Cluster {
   /** All Nodes, metadata only. */
   listNodes(signal: AbortSignal): Promise<readonly ClusterNode[]>;
   /** Whether the agent itself may do this. */
-  reviewAccess(question: AccessQuestion, signal: AbortSignal): Promise<{ readonly allowed: boolean; readonly reason: string }>;
+  reviewAccess(
+    question: AccessQuestion,
+    signal: AbortSignal,
+  ): Promise<{ readonly allowed: boolean; readonly reason: string }>;
 
   /** An Event on the own Node. */
   createEvent(event: ClusterEvent, signal: AbortSignal): Promise<void>;

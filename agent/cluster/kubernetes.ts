@@ -1,27 +1,28 @@
 /** The port to Kubernetes on a real API server. */
 
 import { randomBytes } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
-import type { NodeState } from '../core/node-state.ts';
 import { sleep } from '../core/sleep.ts';
-import { configurationKey, teamLabel } from '../core/team-image-sets.ts';
+import { configurationKey } from '../core/team-image-sets.ts';
 import type { ClusterAccess } from './access.ts';
-import { toEventBody, toLeaseBody, toStatusPatch, toTaintRemoval } from './bodies.ts';
-import type { Cluster, ClusterHandlers, ConfigMapObject } from './cluster.ts';
+import { toAccessReview, toEventBody, toLeaseBody, toResolvedBody, toStatusPatch, toTaintRemoval } from './bodies.ts';
+import type { Cluster, ResolvedConfigMap } from './cluster.ts';
 import { createContact } from './contact.ts';
-import { readList, readRecord } from './fields.ts';
-import { isSameNode, toConfigMap, toLease, toName, toNodeState } from './objects.ts';
+import { readList, readRecord, readString } from './fields.ts';
+import { toClusterNode, toConfigMap, toLease, toNodeState, toResolved } from './objects.ts';
+import { listPages } from './pages.ts';
 import type { Asking, ResourceWord } from './permissions.ts';
 import { Requests } from './requests.ts';
+import { ResolvedMetadata } from './resolved-metadata.ts';
+import { defaultWatchTimings, runWatchLoop, type WatchLoopParts, type WatchTimings } from './watch-loop.ts';
 import {
-  defaultWatchTimings,
-  runWatchLoop,
-  type WatchLoopParts,
-  type WatchTarget,
-  type WatchTimings,
-} from './watch-loop.ts';
+  concernsConfiguration,
+  configMapsPage,
+  createConfigMapsTarget,
+  createNodeTarget,
+  isResolved,
+} from './watch-targets.ts';
 
 export interface ClusterOptions {
   readonly nodeName: string;
@@ -37,14 +38,15 @@ export interface ClusterOptions {
   readonly timings?: Partial<WatchTimings>;
 }
 
-/** Its heartbeats are ours; those of all other conditions say nothing. */
-const ownCondition = 'ImageSetsReady';
-
 const mergePatch = 'application/strategic-merge-patch+json';
 const jsonPatch = 'application/json-patch+json';
 /** Of a taint, when the list moves in between each time. */
 const removalTries = 8;
 const removalPauseMs = 250;
+
+/** Some 5 KB each, most of it managedFields. */
+const nodesPage = 500;
+const metadataOnly = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
 
 /** `access` is closed with it. */
 export function createCluster(access: ClusterAccess, options: ClusterOptions): Cluster {
@@ -63,67 +65,20 @@ export function createCluster(access: ClusterAccess, options: ClusterOptions): C
   const getNode = (signal: AbortSignal): Promise<unknown> =>
     requests.ask({ asking: { resource: 'nodes', verb: 'get' }, path: nodePath }, signal);
 
-  const concerns = ({ name, labels }: ConfigMapObject): boolean =>
-    name === configMap || labels[teamLabel.key] === teamLabel.value;
+  const metadata = new ResolvedMetadata();
 
-  /** Of all that the namespace has, in the order of their names. */
-  const toConcerning = (items: readonly unknown[]): ConfigMapObject[] =>
-    items
-      .map((item) => toConfigMap(item, configurationKey))
-      .filter(concerns)
-      .toSorted((one, other) => (one.name < other.name ? -1 : 1));
+  const listConfigMaps = async <T>(toItem: (object: unknown) => T | undefined, signal: AbortSignal) => {
+    const question = { asking: { resource: 'configmaps', verb: 'list' }, path: configMapsPath } as const;
+    return (await listPages(requests, question, configMapsPage, toItem, signal)).items;
+  };
 
-  function createNodeTarget(handlers: ClusterHandlers, onContact: WatchTarget['onContact']): WatchTarget {
-    let told: { readonly node: NodeState | undefined } | undefined;
-    const tell = (node: NodeState | undefined): void => {
-      if (told !== undefined && isSameNode(told.node, node, ownCondition)) return;
-      told = { node };
-      handlers.onNode(node);
-    };
-    const isOurs = (object: unknown): boolean => toName(object) === nodeName;
-    return {
-      resource: 'nodes',
-      path: '/api/v1/nodes',
-      query: { fieldSelector: `metadata.name=${nodeName}` },
-      onList: (items) => {
-        const own = items.find(isOurs);
-        // What changed and changed back unseen is no change here, but may be for who wrote it.
-        told = undefined;
-        tell(own === undefined ? undefined : toNodeState(own));
-      },
-      onPut: (object) => {
-        if (isOurs(object)) tell(toNodeState(object));
-      },
-      onDelete: (object) => {
-        if (isOurs(object)) tell(undefined);
-      },
-      onContact,
-    };
-  }
+  const toNotedResolved = (object: unknown): ResolvedConfigMap => {
+    metadata.note(object);
+    return toResolved(object);
+  };
 
-  function createConfigMapsTarget(handlers: ClusterHandlers, onContact: WatchTarget['onContact']): WatchTarget {
-    let told: readonly ConfigMapObject[] | undefined;
-    const tell = (configMaps: readonly ConfigMapObject[]): void => {
-      if (isDeepStrictEqual(told, configMaps)) return;
-      told = configMaps;
-      handlers.onConfigMaps(configMaps);
-    };
-    const without = (object: unknown): readonly ConfigMapObject[] =>
-      (told ?? []).filter(({ name }) => name !== toName(object));
-    return {
-      resource: 'configmaps',
-      path: configMapsPath,
-      query: {},
-      onList: (items) => tell(toConcerning(items)),
-      onPut: (object) => {
-        const one = toConfigMap(object, configurationKey);
-        const rest = without(object);
-        tell(concerns(one) ? [...rest, one].toSorted((a, b) => (a.name < b.name ? -1 : 1)) : rest);
-      },
-      onDelete: (object) => tell(without(object)),
-      onContact,
-    };
-  }
+  const readResolved: Cluster['readResolved'] = (signal) =>
+    listConfigMaps((object) => (isResolved(object) ? toNotedResolved(object) : undefined), signal);
 
   return {
     async watch(handlers, signal) {
@@ -132,18 +87,22 @@ export function createCluster(access: ClusterAccess, options: ClusterOptions): C
       const contact = createContact(['nodes', 'configmaps'], (live, problem) => handlers.onContact(live, problem));
       const parts = { access, requests, observer, log, timings };
       const targets = [
-        createNodeTarget(handlers, (problem) => contact('nodes', problem)),
-        createConfigMapsTarget(handlers, (problem) => contact('configmaps', problem)),
+        createNodeTarget(nodeName, handlers, (problem) => contact('nodes', problem)),
+        createConfigMapsTarget({ path: configMapsPath, configMap, metadata }, handlers, (problem) =>
+          contact('configmaps', problem),
+        ),
       ];
       await Promise.all(targets.map((target) => runWatchLoop(target, parts, both).finally(() => stop.abort())));
     },
 
     async read(signal) {
-      const [node, configMaps] = await Promise.all([
-        getNode(signal),
-        requests.ask({ asking: { resource: 'configmaps', verb: 'list' }, path: configMapsPath }, signal),
-      ]);
-      return { node: toNodeState(node), configMaps: toConcerning(readList(readRecord(configMaps)['items'])) };
+      const toConcerning = (object: unknown) =>
+        concernsConfiguration(object, configMap) ? toConfigMap(object, configurationKey) : undefined;
+      const [node, configMaps] = await Promise.all([getNode(signal), listConfigMaps(toConcerning, signal)]);
+      return {
+        node: toNodeState(node),
+        configMaps: configMaps.toSorted((one, other) => (one.name < other.name ? -1 : 1)),
+      };
     },
 
     async patchNodeStatus(patch, signal, { dryRun = false } = {}) {
@@ -184,17 +143,52 @@ export function createCluster(access: ClusterAccess, options: ClusterOptions): C
         .filter(({ name }) => name.startsWith(prefix));
     },
 
-    async createLease(name, holder, durationSeconds, signal) {
-      const take = { name, namespace, holder, durationSeconds, at: Date.now(), resourceVersion: undefined };
-      const asking = { resource: 'leases', verb: 'create' } as const;
-      return toLease(await requests.ask({ asking, path: leasesPath, body: toLeaseBody(take) }, signal));
+    async getLease(name, signal) {
+      const path = `${leasesPath}/${encodeURIComponent(name)}`;
+      return toLease(await requests.ask({ asking: { resource: 'leases', verb: 'get' }, path }, signal));
     },
 
-    async updateLease({ name, resourceVersion }, holder, durationSeconds, signal) {
-      const take = { name, namespace, holder, durationSeconds, at: Date.now(), resourceVersion };
+    async createLease(name, holder, durationSeconds, signal) {
+      const since = { at: Date.now(), resourceVersion: undefined, annotations: {} };
+      const body = toLeaseBody({ name, namespace, holder, durationSeconds, ...since });
+      const asking = { resource: 'leases', verb: 'create' } as const;
+      return toLease(await requests.ask({ asking, path: leasesPath, body }, signal));
+    },
+
+    async updateLease({ name, resourceVersion, ...was }, holder, durationSeconds, signal, annotations) {
+      const since = { at: Date.now(), resourceVersion, annotations: annotations ?? was.annotations };
+      const body = toLeaseBody({ name, namespace, holder, durationSeconds, ...since });
       const asking = { resource: 'leases', verb: 'update' } as const;
-      const path = `${leasesPath}/${encodeURIComponent(name)}`;
-      return toLease(await requests.ask({ asking, path, body: toLeaseBody(take) }, signal));
+      return toLease(await requests.ask({ asking, path: `${leasesPath}/${encodeURIComponent(name)}`, body }, signal));
+    },
+
+    readResolved,
+
+    async updateResolved({ name, resourceVersion }, data, signal) {
+      // There is no right to get one.
+      if (metadata.find(name, resourceVersion) === undefined) await readResolved(signal);
+      const known = metadata.find(name, resourceVersion);
+      if (known === undefined) {
+        throw new Failure('other', `configmaps "${name}" is not what it was`, { detail: 'conflict' });
+      }
+      const asking = { resource: 'configmaps', verb: 'update' } as const;
+      const path = `${configMapsPath}/${encodeURIComponent(name)}`;
+      const body = toResolvedBody({ name, namespace, resourceVersion }, known, data);
+      return toNotedResolved(await requests.ask({ asking, path, body }, signal));
+    },
+
+    async listNodes(signal) {
+      const asking = { resource: 'nodes', verb: 'list' } as const;
+      const question = { asking, path: '/api/v1/nodes', accept: metadataOnly };
+      return (await listPages(requests, question, nodesPage, toClusterNode, signal)).items;
+    },
+
+    async reviewAccess(question, signal) {
+      const asking = { resource: 'selfsubjectaccessreviews', verb: 'create' } as const;
+      const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+      const answer = await requests.ask({ asking, path, body: toAccessReview(question) }, signal);
+      const { allowed, reason, evaluationError } = readRecord(readRecord(answer)['status']);
+      return { allowed: allowed === true, reason: readString(reason) || readString(evaluationError) || '' };
     },
 
     async createEvent(event, signal) {

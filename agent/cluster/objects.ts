@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { NodeCondition, NodeState, NodeTaint } from '../core/node-state.ts';
-import type { ConfigMapObject, LeaseRecord } from './cluster.ts';
+import type { ClusterNode, ConfigMapObject, LeaseRecord, ResolvedConfigMap } from './cluster.ts';
 import { readList, readNumber, readRecord, readString, readStrings, readTime } from './fields.ts';
 
 export function toName(object: unknown): string {
@@ -71,14 +71,36 @@ export function toConfigMap(object: unknown, key: string): ConfigMapObject {
   };
 }
 
+export function toResolved(object: unknown): ResolvedConfigMap {
+  return {
+    name: toName(object),
+    resourceVersion: toResourceVersion(object) ?? '',
+    data: readStrings(readRecord(object)['data']),
+  };
+}
+
+export function toClusterNode(object: unknown): ClusterNode {
+  return { name: toName(object), labels: readStrings(readRecord(readRecord(object)['metadata'])['labels']) };
+}
+
+/** Of the annotations that are the agents' own. */
+export const annotationPrefix = 'stevedore.dev/';
+
 export function toLease(object: unknown): LeaseRecord {
-  const { holderIdentity, leaseDurationSeconds, renewTime } = readRecord(readRecord(object)['spec']);
+  const { metadata, spec } = readRecord(object);
+  const { holderIdentity, leaseDurationSeconds, renewTime } = readRecord(spec);
+  const annotations = Object.entries(readStrings(readRecord(metadata)['annotations']));
   return {
     name: toName(object),
     resourceVersion: toResourceVersion(object) ?? '',
     holder: readString(holderIdentity) ?? '',
     durationSeconds: readNumber(leaseDurationSeconds) ?? 0,
     renewedAt: readTime(renewTime),
+    annotations: Object.fromEntries(
+      annotations
+        .filter(([key]) => key.startsWith(annotationPrefix))
+        .map(([key, value]) => [key.slice(annotationPrefix.length), value]),
+    ),
   };
 }
 

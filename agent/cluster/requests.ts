@@ -20,6 +20,8 @@ export interface Question {
   readonly body?: unknown;
   /** Default: plain JSON. */
   readonly contentType?: string;
+  /** Default: plain JSON. */
+  readonly accept?: string;
 }
 
 const methods = { get: 'GET', list: 'GET', create: 'POST', update: 'PUT', patch: 'PATCH' } as const;
@@ -68,7 +70,8 @@ export class Requests {
   }
 }
 
-function toHttpRequest(open: OpenAccess, { asking, path, query, body, contentType }: Question): ApiHttpRequest {
+function toHttpRequest(open: OpenAccess, question: Question): ApiHttpRequest {
+  const { asking, path, query, body, contentType, accept = 'application/json' } = question;
   if (asking.verb === 'watch') throw new Error('a watch is no request with one answer');
   const search = query === undefined ? '' : `?${new URLSearchParams(query).toString()}`;
   return {
@@ -76,7 +79,7 @@ function toHttpRequest(open: OpenAccess, { asking, path, query, body, contentTyp
     url: `${open.server}${path}${search}`,
     headers: {
       ...open.headers,
-      accept: 'application/json',
+      accept,
       'user-agent': 'stevedore',
       ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
     },

@@ -4,8 +4,8 @@ import { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import { sleep } from '../core/sleep.ts';
 import type { ClusterAccess } from './access.ts';
-import { readList, readRecord } from './fields.ts';
 import { toResourceVersion } from './objects.ts';
+import { listPages } from './pages.ts';
 import type { RequestObserver, Requests } from './requests.ts';
 import { WatchBackoff } from './watch-backoff.ts';
 import { runWatch, type WatchEnd } from './watch-stream.ts';
@@ -36,7 +36,11 @@ export interface WatchTarget {
   readonly resource: 'nodes' | 'configmaps';
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
-  /** All that there is. */
+  /** How many objects a list asks for at once; undefined: all, which an API server can give without asking etcd. */
+  readonly pageSize: number | undefined;
+  /** What a list keeps. */
+  readonly concerns: (object: unknown) => boolean;
+  /** All that concerns it. */
   readonly onList: (items: readonly unknown[]) => void;
   readonly onPut: (object: unknown) => void;
   readonly onDelete: (object: unknown) => void;
@@ -108,14 +112,13 @@ export async function runWatchLoop(target: WatchTarget, parts: WatchLoopParts, s
   }
 }
 
-/** Without a resourceVersion: the newest there is, also of a cluster that was put back to an older state. */
 async function list(target: WatchTarget, { requests }: WatchLoopParts, signal: AbortSignal): Promise<string> {
-  const { resource, path, query } = target;
-  const answer = await requests.ask({ asking: { resource, verb: 'list' }, path, query }, signal);
-  const version = toResourceVersion(answer);
-  if (version === undefined) throw new Failure('other', 'the API server sent a list without a resourceVersion');
-  target.onList(readList(readRecord(answer)['items']));
-  return version;
+  const { resource, path, query, pageSize, concerns } = target;
+  const question = { asking: { resource, verb: 'list' }, path, query } as const;
+  const toItem = (object: unknown): unknown => (concerns(object) ? object : undefined);
+  const { resourceVersion, items } = await listPages(requests, question, pageSize, toItem, signal);
+  target.onList(items);
+  return resourceVersion;
 }
 
 interface WatchSpan {

@@ -1,7 +1,9 @@
 /** The objects of a cluster in memory, as the port has them; see fake-cluster.ts. */
 
-import type { ClusterEvent, ConfigMapObject, LeaseRecord } from '../../agent/cluster/cluster.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { ClusterEvent, ConfigMapObject, LeaseRecord, ResolvedConfigMap } from '../../agent/cluster/cluster.ts';
 import { type NodeState, standaloneNode } from '../../agent/core/node-state.ts';
+import { resolvedConfigMaps } from '../../agent/core/resolved-config-maps.ts';
 
 export interface FakeConfigMapOptions {
   readonly labels?: Readonly<Record<string, string>>;
@@ -9,12 +11,17 @@ export interface FakeConfigMapOptions {
   readonly createdAt?: number;
 }
 
+/** Without annotations: none. */
+export type FakeLease = Omit<LeaseRecord, 'resourceVersion' | 'annotations'> &
+  Partial<Pick<LeaseRecord, 'annotations'>>;
+
 export class FakeApi {
   /** Oldest first. */
   readonly events: (ClusterEvent & { readonly node: string })[] = [];
   readonly #nodes = new Map<string, NodeState>();
   readonly #configMaps = new Map<string, ConfigMapObject>();
   readonly #leases = new Map<string, LeaseRecord>();
+  readonly #resolved = new Map<string, ResolvedConfigMap>();
   readonly #watchers = new Set<() => void>();
   #revision = 0;
 
@@ -57,6 +64,35 @@ export class FakeApi {
     return [...this.#configMaps.values()].toSorted((one, other) => (one.name < other.name ? -1 : 1));
   }
 
+  nodes(): readonly NodeState[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** As the manifests do it: all of them, empty. */
+  createResolved(): void {
+    for (const name of resolvedConfigMaps) this.setResolved(name, {});
+  }
+
+  /** Made where there is none. */
+  setResolved(name: string, data: Readonly<Record<string, string>>): ResolvedConfigMap {
+    const known = this.#resolved.get(name);
+    if (known !== undefined && isDeepStrictEqual(known.data, data)) return known;
+    const stored = { name, resourceVersion: this.next(), data };
+    this.#resolved.set(name, stored);
+    this.#tell();
+    return stored;
+  }
+
+  removeResolved(name: string): void {
+    this.#resolved.delete(name);
+    this.#tell();
+  }
+
+  /** By name. */
+  resolved(): readonly ResolvedConfigMap[] {
+    return [...this.#resolved.values()].toSorted((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
   leases(): readonly LeaseRecord[] {
     return [...this.#leases.values()];
   }
@@ -66,8 +102,8 @@ export class FakeApi {
   }
 
   /** Stored as it is, with a new resourceVersion. */
-  setLease(lease: Omit<LeaseRecord, 'resourceVersion'>): LeaseRecord {
-    const stored = { ...lease, resourceVersion: this.next() };
+  setLease(lease: FakeLease): LeaseRecord {
+    const stored = { annotations: {}, ...lease, resourceVersion: this.next() };
     this.#leases.set(lease.name, stored);
     return stored;
   }

@@ -7,21 +7,26 @@
  *     const cluster = new FakeCluster('n1', { api });
  *     cluster.fail('patchNodeStatus', new Failure('auth', 'no', { detail: 'forbidden' }), 2);   // the next two
  *     cluster.away(new Failure('network', 'nobody answers'));                  // everything, until cluster.away(undefined)
- *     api.node('n1')?.labels; api.events; api.lease('stevedore-pull-0'); cluster.calls;
+ *     api.createResolved();                                                    // stevedore-resolved-0…7, empty
+ *     api.node('n1')?.labels; api.events; api.lease('stevedore-pull-0'); api.resolved(); cluster.calls;
  */
 
 import { once } from 'node:events';
 import type {
+  AccessQuestion,
   Cluster,
   ClusterEvent,
   ClusterHandlers,
+  ClusterNode,
   ConfigMapObject,
   LeaseRecord,
   NodeStatusPatch,
+  ResolvedConfigMap,
 } from '../../agent/cluster/cluster.ts';
 import { Failure } from '../../agent/core/failure.ts';
-import type { NodeCondition, NodeState } from '../../agent/core/node-state.ts';
+import type { NodeState } from '../../agent/core/node-state.ts';
 import { FakeApi } from './fake-api.ts';
+import { toComparableNode, toConditions } from './fake-conditions.ts';
 
 export { FakeApi } from './fake-api.ts';
 
@@ -42,6 +47,11 @@ export class FakeCluster implements Cluster {
   /** The patches that were asked for and not refused, dry runs left out. */
   readonly patches: NodeStatusPatch[] = [];
   isClosed = false;
+  /** What the API server says that the agent may do. */
+  access: (question: AccessQuestion) => { readonly allowed: boolean; readonly reason: string } = () => ({
+    allowed: true,
+    reason: '',
+  });
   readonly #configMap: string;
   readonly #planned: { readonly method: FakeMethod; readonly failure: Failure }[] = [];
   #away: Failure | undefined;
@@ -65,7 +75,7 @@ export class FakeCluster implements Cluster {
   }
 
   async watch(handlers: ClusterHandlers, signal: AbortSignal): Promise<void> {
-    let told: { readonly node: string; readonly configMaps: string } | undefined;
+    let told: { readonly node: string; readonly configMaps: string; readonly resolved: string } | undefined;
     let live: boolean | undefined;
     const { promise: crashed, reject } = Promise.withResolvers<never>();
     const look = (): void => {
@@ -80,9 +90,12 @@ export class FakeCluster implements Cluster {
         const was = told;
         const node = this.api.node(this.nodeName);
         const configMaps = this.#configMaps();
-        told = { node: toComparable(node), configMaps: JSON.stringify(configMaps) };
+        const resolved = this.api.resolved();
+        const [mapsText, resolvedText] = [JSON.stringify(configMaps), JSON.stringify(resolved)];
+        told = { node: toComparableNode(node), configMaps: mapsText, resolved: resolvedText };
         if (was?.node !== told.node) handlers.onNode(node);
         if (was?.configMaps !== told.configMaps) handlers.onConfigMaps(configMaps);
+        if (was?.resolved !== told.resolved) handlers.onResolved?.(resolved);
         if (wasLive !== true) handlers.onContact(true, undefined);
       } catch (error) {
         reject(error);
@@ -138,6 +151,13 @@ export class FakeCluster implements Cluster {
     return this.api.leases().filter(({ name }) => name.startsWith(prefix));
   }
 
+  async getLease(name: string, signal: AbortSignal): Promise<LeaseRecord> {
+    await this.#called('getLease', signal);
+    const lease = this.api.lease(name);
+    if (lease === undefined) throw notFound(`leases "${name}" not found`);
+    return lease;
+  }
+
   async createLease(name: string, holder: string, durationSeconds: number, signal: AbortSignal): Promise<LeaseRecord> {
     await this.#called('createLease', signal);
     if (this.api.lease(name) !== undefined) throw conflict(`leases "${name}" already exists`);
@@ -145,16 +165,44 @@ export class FakeCluster implements Cluster {
   }
 
   async updateLease(
-    { name, resourceVersion }: LeaseRecord,
+    { name, resourceVersion, ...was }: LeaseRecord,
     holder: string,
     durationSeconds: number,
     signal: AbortSignal,
+    annotations = was.annotations,
   ): Promise<LeaseRecord> {
     await this.#called('updateLease', signal);
     const stored = this.api.lease(name);
     if (stored !== undefined && stored.resourceVersion !== resourceVersion)
       throw conflict(`leases "${name}" has been modified`);
-    return this.api.setLease({ name, holder, durationSeconds, renewedAt: Date.now() });
+    return this.api.setLease({ name, holder, durationSeconds, renewedAt: Date.now(), annotations });
+  }
+
+  async updateResolved(
+    { name, resourceVersion }: Pick<ResolvedConfigMap, 'name' | 'resourceVersion'>,
+    data: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<ResolvedConfigMap> {
+    await this.#called('updateResolved', signal);
+    const stored = this.api.resolved().find((one) => one.name === name);
+    if (stored === undefined) throw notFound(`configmaps "${name}" not found`);
+    if (stored.resourceVersion !== resourceVersion) throw conflict(`configmaps "${name}" has been modified`);
+    return this.api.setResolved(name, data);
+  }
+
+  async readResolved(signal: AbortSignal): Promise<readonly ResolvedConfigMap[]> {
+    await this.#called('readResolved', signal);
+    return this.api.resolved();
+  }
+
+  async listNodes(signal: AbortSignal): Promise<readonly ClusterNode[]> {
+    await this.#called('listNodes', signal);
+    return this.api.nodes().map(({ name, labels }) => ({ name, labels }));
+  }
+
+  async reviewAccess(question: AccessQuestion, signal: AbortSignal): ReturnType<Cluster['reviewAccess']> {
+    await this.#called('reviewAccess', signal);
+    return this.access(question);
   }
 
   async createEvent(event: ClusterEvent, signal: AbortSignal): Promise<void> {
@@ -180,7 +228,7 @@ export class FakeCluster implements Cluster {
 
   #node(): NodeState {
     const node = this.api.node(this.nodeName);
-    if (node === undefined) throw new Failure('not_found', `nodes "${this.nodeName}" not found`);
+    if (node === undefined) throw notFound(`nodes "${this.nodeName}" not found`);
     return node;
   }
 
@@ -191,32 +239,8 @@ export class FakeCluster implements Cluster {
   }
 }
 
-/** Heartbeats of other conditions than ours change nothing. */
-function toComparable(node: NodeState | undefined): string {
-  return JSON.stringify({
-    ...node,
-    conditions: node?.conditions.map((condition) =>
-      condition.type === 'ImageSetsReady' ? condition : { ...condition, lastHeartbeatAt: undefined },
-    ),
-  });
-}
-
-function toConditions(
-  conditions: readonly NodeCondition[],
-  patch: NodeStatusPatch['condition'],
-): readonly NodeCondition[] {
-  if (patch === undefined) return conditions;
-  const others = conditions.filter(({ type }) => type !== patch.type);
-  if ('remove' in patch) return others;
-  // The API server keeps whole seconds.
-  const toSecond = (at: number): number => Math.floor(at / 1000) * 1000;
-  const { lastHeartbeatAt, lastTransitionAt } = patch;
-  const stored = {
-    ...patch,
-    lastHeartbeatAt: toSecond(lastHeartbeatAt),
-    lastTransitionAt: toSecond(lastTransitionAt),
-  };
-  return [...others, stored];
+function notFound(message: string): Failure {
+  return new Failure('not_found', message);
 }
 
 function conflict(message: string): Failure {

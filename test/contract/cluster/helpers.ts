@@ -1,5 +1,5 @@
 import { expect, vi } from 'vitest';
-import type { Cluster, ClusterHandlers, ConfigMapObject } from '../../../agent/cluster/cluster.ts';
+import type { Cluster, ClusterHandlers, ConfigMapObject, ResolvedConfigMap } from '../../../agent/cluster/cluster.ts';
 import { Failure, type FailureCode, type FailureDetail } from '../../../agent/core/failure.ts';
 import type { NodeState } from '../../../agent/core/node-state.ts';
 
@@ -31,6 +31,7 @@ export async function expectFailure(
 export interface Watching {
   readonly nodes: (NodeState | undefined)[];
   readonly configMaps: (readonly ConfigMapObject[])[];
+  readonly resolved: (readonly ResolvedConfigMap[])[];
   readonly contacts: { readonly live: boolean; readonly problem: string | undefined }[];
   readonly node: NodeState | undefined;
   /** By name. */
@@ -40,12 +41,13 @@ export interface Watching {
   stop(): Promise<void>;
 }
 
-/** Begins to watch and waits until the first of both has come. */
+/** Begins to watch and waits until the first of each has come. */
 export async function startWatching(cluster: Cluster): Promise<Watching> {
   const watching = beginWatching(cluster);
   await until(() => {
     expect(watching.nodes.length).toBeGreaterThan(0);
     expect(watching.configMaps.length).toBeGreaterThan(0);
+    expect(watching.resolved.length).toBeGreaterThan(0);
     expect(watching.contacts.at(-1)).toEqual({ live: true, problem: undefined });
   });
   return watching;
@@ -55,11 +57,13 @@ export function beginWatching(cluster: Cluster, handlers: Partial<ClusterHandler
   const stop = new AbortController();
   const nodes: Watching['nodes'] = [];
   const configMaps: Watching['configMaps'] = [];
+  const resolved: Watching['resolved'] = [];
   const contacts: Watching['contacts'] = [];
   const over = cluster.watch(
     {
       onNode: (node) => nodes.push(node),
       onConfigMaps: (all) => configMaps.push(all),
+      onResolved: (all) => resolved.push(all),
       onContact: (live, problem) => contacts.push({ live, problem }),
       ...handlers,
     },
@@ -73,6 +77,7 @@ export function beginWatching(cluster: Cluster, handlers: Partial<ClusterHandler
   return {
     nodes,
     configMaps,
+    resolved,
     contacts,
     get node() {
       return nodes.at(-1);

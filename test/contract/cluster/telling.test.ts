@@ -36,6 +36,7 @@ beforeEach(async () => {
       for (const part of [reporter, announcer, policyTest]) part.node(node);
     },
     onConfigMaps: () => undefined,
+    onResolved: () => undefined,
     onContact: (live: boolean) => policyTest.contact(live),
   };
   running = [

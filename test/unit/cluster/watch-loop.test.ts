@@ -29,6 +29,8 @@ describe('lists that fail, one after the other', () => {
       resource: 'nodes',
       path: '/api/v1/nodes',
       query: {},
+      pageSize: undefined,
+      concerns: () => true,
       onList: () => undefined,
       onPut: () => undefined,
       onDelete: () => undefined,
