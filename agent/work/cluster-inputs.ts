@@ -13,7 +13,7 @@ import type { NodeState } from '../core/node-state.ts';
 import { sleep } from '../core/sleep.ts';
 import type { ClusterRecorder } from './cluster-recorder.ts';
 import { ConfigMapTexts, type RefusedConfigMap, type TextParsers } from './config-map-texts.ts';
-import { LastGoodKeeper, type LastGoodStore } from './last-good.ts';
+import { createLastGoodKeeper, type LastGoodKeeper, type LastGoodStore } from './last-good.ts';
 import type { NodeInputs } from './node-inputs.ts';
 
 export interface ClusterInputsParts {
@@ -57,7 +57,7 @@ export class ClusterInputs {
     const { namespace, configMap, parsers, store, log } = parts;
     this.#parts = parts;
     this.#texts = new ConfigMapTexts(namespace, configMap, parsers);
-    this.#keeper = store === undefined ? undefined : new LastGoodKeeper(store, log);
+    this.#keeper = store === undefined ? undefined : createLastGoodKeeper(store, log);
     this.handlers = {
       onNode: (node) => this.#onNode(node),
       onConfigMaps: (configMaps) => this.#onConfigMaps(configMaps),
@@ -83,7 +83,8 @@ export class ClusterInputs {
     this.#lastGood = lastGood;
     this.#node = lastGood.node;
     this.#texts.startFrom(lastGood);
-    this.#keeper?.startFrom(lastGood);
+    const { savedAt: _savedAt, ...kept } = lastGood;
+    this.#keeper?.startFrom(kept);
   }
 
   /** Makes do with the last good for what has not come when patience ends. Resolves when the signal fires. */

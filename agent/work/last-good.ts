@@ -1,10 +1,10 @@
 /** The last good configuration and labels in the state folder, for a start without the API server or beside a configuration that is refused. */
 
-import { isDeepStrictEqual } from 'node:util';
 import { errorMessage } from '../core/failure.ts';
 import { type LastGood, type LastGoodContent, parseLastGood, toLastGoodText } from '../core/last-good.ts';
 import type { Logger } from '../core/logger.ts';
 import { createStateFile } from './state-file.ts';
+import { StateKeeper } from './state-keeper.ts';
 
 const fileName = 'last-good.json';
 
@@ -58,78 +58,9 @@ export function createLastGoodReader(stateDir: string, log: Logger): LastGoodSto
   };
 }
 
-/** Between two writes: a Node may change with every heartbeat. */
-const writeGapMs = 5_000;
-/** After a write that failed. */
-const retryMs = 30_000;
+export type LastGoodKeeper = StateKeeper<LastGoodContent>;
 
-/** Saves what it is given last, soon and seldom. Writing never overlaps itself, and what cannot be written is tried again. */
-export class LastGoodKeeper {
-  readonly #store: LastGoodStore;
-  readonly #log: Logger;
-  #wanted: LastGoodContent | undefined;
-  #saved: LastGoodContent | undefined;
-  #savedAt = Number.NEGATIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-  #writing: Promise<void> | undefined;
-  #hasFailed = false;
-
-  constructor(store: LastGoodStore, log: Logger) {
-    this.#store = store;
-    this.#log = log;
-  }
-
-  /** What is on disk already need not be written. */
-  startFrom({ nodeName, namespace, main, teams, node }: LastGood): void {
-    this.#saved = { nodeName, namespace, main, teams, node };
-  }
-
-  keep(content: LastGoodContent): void {
-    this.#wanted = content;
-    if (this.#hasFailed && this.#timer !== undefined) return;
-    this.#schedule(this.#savedAt + writeGapMs - performance.now());
-  }
-
-  /** What is wanted is on disk, or cannot be written, which has been said. */
-  async flush(): Promise<void> {
-    await this.#writing;
-    await this.#write();
-    clearTimeout(this.#timer);
-  }
-
-  #schedule(delayMs: number): void {
-    if (this.#timer !== undefined || this.#writing !== undefined || !this.#isWanting()) return;
-    this.#timer = setTimeout(() => void this.#write(), Math.max(0, delayMs));
-    // Nothing lives on for it: who stops flushes.
-    this.#timer.unref();
-  }
-
-  #isWanting(): boolean {
-    return this.#wanted !== undefined && !isDeepStrictEqual(this.#wanted, this.#saved);
-  }
-
-  async #write(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const content = this.#wanted;
-    if (content === undefined || !this.#isWanting()) return;
-    this.#writing = this.#save(content);
-    await this.#writing;
-    this.#writing = undefined;
-    this.#schedule(this.#hasFailed ? retryMs : writeGapMs);
-  }
-
-  async #save(content: LastGoodContent): Promise<void> {
-    this.#savedAt = performance.now();
-    try {
-      await this.#store.save({ savedAt: Date.now(), ...content });
-      this.#saved = content;
-      this.#hasFailed = false;
-    } catch (error) {
-      if (!this.#hasFailed) {
-        this.#log.warn({ error: errorMessage(error) }, 'the last good configuration cannot be written; trying again');
-      }
-      this.#hasFailed = true;
-    }
-  }
+export function createLastGoodKeeper(store: LastGoodStore, log: Logger): LastGoodKeeper {
+  const save = (content: LastGoodContent): Promise<void> => store.save({ savedAt: Date.now(), ...content });
+  return new StateKeeper({ save, what: 'the last good configuration', log });
 }
