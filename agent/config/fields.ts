@@ -20,7 +20,7 @@ import { parseCron } from './cron.ts';
 export const always = { when: () => true } as const;
 
 /** A text that must meet a rule; `rule` returns what it breaks. */
-function text(rule: (value: string) => string | undefined) {
+export function text(rule: (value: string) => string | undefined) {
   return z.string().superRefine((value, context) => {
     const broken = rule(value);
     if (broken !== undefined) context.addIssue(broken);

@@ -3,7 +3,9 @@
 import * as z from 'zod';
 import type { CredentialSource, ImageSet } from '../core/configuration.ts';
 import type { LabelRequirement } from '../core/label-selector.ts';
+import { patternKey, type RepositoryPattern } from '../core/repository-pattern.ts';
 import * as field from './fields.ts';
+import { imageEntry } from './image-entry-schema.ts';
 
 const secondMs = 1000;
 const dayMs = 86_400_000;
@@ -51,8 +53,6 @@ const window = z
   })
   .transform(({ cron, duration, timeZone }) => ({ ...cron, durationMs: duration, timeZone }));
 
-const image = z.union([field.reference, z.strictObject({ image: field.reference }).transform((value) => value.image)]);
-
 /** The image sets of a configuration; `credentials` is what one of them may say of its own. */
 export function imageSetList(credentials: z.ZodType<readonly CredentialSource[]>) {
   return z.array(imageSet(credentials)).superRefine(unique('name'), field.always).default([]);
@@ -63,7 +63,7 @@ function imageSet(credentials: z.ZodType<readonly CredentialSource[]>) {
     .strictObject({
       name: field.imageSetName,
       nodeSelector: nodeSelector.default({ matchLabels: {}, matchExpressions: [] }),
-      images: z.array(image),
+      images: z.array(imageEntry),
       credentials,
       priority: field.wholeNumber().default(0),
       gate: z.boolean().default(false),
@@ -82,11 +82,16 @@ function imageSet(credentials: z.ZodType<readonly CredentialSource[]>) {
     .transform(
       ({ refreshEvery, window, images, ...value }): ImageSet => ({
         ...value,
-        images: [...new Set(images)],
+        images: [...new Set(images.flatMap((entry) => (entry.kind === 'image' ? [entry.reference] : [])))],
+        patterns: withoutDoubles(images.flatMap((entry) => (entry.kind === 'pattern' ? [entry.pattern] : []))),
         refreshEveryMs: refreshEvery ?? defaultRefreshEveryMs,
         window,
       }),
     );
+}
+
+function withoutDoubles(patterns: readonly RepositoryPattern[]): readonly RepositoryPattern[] {
+  return [...new Map(patterns.map((pattern) => [patternKey(pattern), pattern])).values()];
 }
 
 /** Reports every entry whose `key` an earlier entry has already. */

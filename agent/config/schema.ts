@@ -11,6 +11,7 @@ import {
   type RegistrySettings,
 } from '../core/configuration.ts';
 import * as field from './fields.ts';
+import { coordinator, warm } from './harbor-schema.ts';
 import { credential, imageSetList, unique } from './image-set-schema.ts';
 import { prune } from './prune-schema.ts';
 
@@ -23,6 +24,7 @@ const defaultStallTimeoutMs = 300_000;
 const registry = z
   .strictObject({
     host: field.registryHost,
+    harbor: z.boolean().default(false),
     plainHTTP: z.boolean().default(false),
     caFile: field.absolutePath.optional(),
     insecureSkipVerify: z.boolean().default(false),
@@ -76,6 +78,8 @@ const configuration = z.strictObject({
   imageSets: imageSetList(z.array(credential).default([])),
   prefetch: prefetch.prefault({}),
   gate: gate.prefault({}),
+  coordinator: coordinator.prefault({}),
+  warm: warm.prefault({}),
   prune: prune.prefault({}),
 });
 

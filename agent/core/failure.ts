@@ -27,25 +27,27 @@ export type FailureCode = (typeof failureCodes)[number];
  * agent or `stevedore pull` holds the state folder. Of the API server: `forbidden` (code `auth`): RBAC or an admission policy refused;
  * `conflict` (code `other`): somebody else changed the object, or made it first; `invalid` (code `other`): it refused what was sent.
  */
-export type FailureDetail =
-  | 'unavailable'
-  | 'dead_socket'
-  | 'state_folder_in_use'
-  | 'auth_failed'
-  | 'project_missing'
-  | 'not_found_proxy'
-  | 'policy_blocked'
-  | 'image_too_large'
-  | 'not_allowed'
-  | 'upstream_unhealthy'
-  | 'tls_ca'
-  | 'dns'
-  | 'disk_full'
-  | 'stalled'
-  | 'digest_mismatch'
-  | 'forbidden'
-  | 'conflict'
-  | 'invalid';
+export const failureDetails = [
+  'unavailable',
+  'dead_socket',
+  'state_folder_in_use',
+  'auth_failed',
+  'project_missing',
+  'not_found_proxy',
+  'policy_blocked',
+  'image_too_large',
+  'not_allowed',
+  'upstream_unhealthy',
+  'tls_ca',
+  'dns',
+  'disk_full',
+  'stalled',
+  'digest_mismatch',
+  'forbidden',
+  'conflict',
+  'invalid',
+] as const;
+export type FailureDetail = (typeof failureDetails)[number];
 
 export interface FailureOptions {
   readonly detail?: FailureDetail | undefined;

@@ -93,6 +93,11 @@ export function parseReference(text: string): ImageReference {
   return { registry, repository, tag, digest };
 }
 
+/** Of an algorithm that references can have, in lower-case hex digits. */
+export function isDigest(text: string): boolean {
+  return digestPattern.test(text);
+}
+
 /** What keeps a text from being a registry host as references can name it, or undefined. */
 export function registryHostRule(host: string): string | undefined {
   if (host.includes('://')) return 'a host has no scheme such as https://';

@@ -33,6 +33,12 @@ export function formatPlatform(platform: Platform): string {
   return [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
 }
 
+/** What `formatPlatform` writes, or anybody in its form; what is missing is empty and runs nowhere. */
+export function parsePlatform(text: string): Platform {
+  const [os = '', architecture = '', variant] = text.split('/');
+  return normalisePlatform({ os, architecture, variant });
+}
+
 /** One spelling for each platform; default variants (amd64/v1, arm64/v8) are left out, arm's (v7) is written. */
 export function normalisePlatform(platform: Platform): Platform {
   const os = platform.os.toLowerCase();

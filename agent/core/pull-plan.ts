@@ -1,6 +1,7 @@
 /** Which desired images are to be pulled now, which wait and why, and what is not to be pulled here at all. */
 
 import type { FailureCode, FailureDetail } from './failure.ts';
+import type { ResolvedFailure } from './resolution.ts';
 
 export const waitReasons = ['backoff', 'window', 'disk', 'pressure', 'slot', 'warming', 'paused'] as const;
 export type WaitReason = (typeof waitReasons)[number];
@@ -41,6 +42,8 @@ export interface PresentImage {
   readonly imageSets: readonly string[];
   readonly imageId: string;
   readonly sizeBytes: number;
+  /** Its registry does not give it out (any more): it stays, without a pin. */
+  readonly refusal?: ResolvedFailure;
 }
 
 /** Asked for, but never pulled while the configuration stays as it is. */

@@ -26,6 +26,11 @@ export interface Backoff {
   readonly failure: Failure;
 }
 
+export interface WarmWait {
+  readonly message: string;
+  readonly until: number;
+}
+
 export interface PullWorld {
   readonly now: number;
   readonly desired: readonly DesiredImage[];
@@ -45,6 +50,8 @@ export interface PullWorld {
   /** For images with a refresh interval: what the tag resolves to in the registry, and when to ask again. */
   readonly remoteDigests: ReadonlyMap<string, { readonly digest: string | undefined; readonly nextCheckAt: number }>;
   readonly backoffs: ReadonlyMap<string, Backoff>;
+  /** Desired images that are not warm in Harbor yet, or not resolved: how long the pull waits for that, epoch ms, and why. */
+  readonly warmWaits: ReadonlyMap<string, WarmWait>;
   /** Since when an image could be pulled, were it not for the spread, epoch ms; one that is not in it: since now. */
   readonly dueSince: ReadonlyMap<string, number>;
   readonly policy: PullPolicy;

@@ -1,6 +1,4 @@
-import type { ImageSet } from '../core/configuration.ts';
 import type { Desired } from '../core/desired-images.ts';
-import { referencesOf } from '../core/desired-images.ts';
 import type { ImageSetCounts } from './recorder.ts';
 
 interface Readiness {
@@ -30,17 +28,16 @@ export class Presence {
   countSets(desired: Desired, now: number): ImageSetCounts[] {
     const names = new Set(desired.selected.map(({ name }) => name));
     for (const name of this.#readiness.keys()) if (!names.has(name)) this.#readiness.delete(name);
-    return desired.selected.map((set) => this.#countSet(set, now));
+    return desired.selected.map(({ name }) => this.#countSet(name, desired.references.get(name) ?? [], now));
   }
 
-  #countSet(set: ImageSet, now: number): ImageSetCounts {
-    const references = referencesOf(set);
+  #countSet(imageSet: string, references: readonly string[], now: number): ImageSetCounts {
     const present = references.filter((reference) => this.#present.has(reference)).length;
     const definition = references.toSorted().join(' ');
-    const known = this.#readiness.get(set.name);
+    const known = this.#readiness.get(imageSet);
     const earlier = known?.definition === definition ? known.readyAt : undefined;
     const readyAt = earlier ?? (present === references.length ? now : undefined);
-    this.#readiness.set(set.name, { definition, readyAt });
-    return { imageSet: set.name, desired: references.length, present, readyAt };
+    this.#readiness.set(imageSet, { definition, readyAt });
+    return { imageSet, desired: references.length, present, readyAt };
   }
 }

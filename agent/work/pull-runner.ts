@@ -73,6 +73,7 @@ export class PullRunner {
       manifests: this.manifests.knowledge,
       remoteDigests: this.manifests.remoteDigests,
       backoffs: this.backoffs.all,
+      warmWaits: new Map(),
       dueSince: this.#dueSince,
       policy: { ...this.#parts.toPolicy(configuration, node), slot: policySlot, gatedGoAt },
     });

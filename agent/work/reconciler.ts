@@ -1,5 +1,5 @@
 import type { Configuration } from '../core/configuration.ts';
-import { type Desired, toDesired } from '../core/desired-images.ts';
+import { type Desired, nothingDesired, toDesired } from '../core/desired-images.ts';
 import { Failure } from '../core/failure.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import { toImageSetStates } from '../core/image-set-state.ts';
@@ -32,7 +32,7 @@ export class Reconciler {
   readonly #holds: HoldReport;
   #configuration: Configuration | undefined;
   #node: NodeState | undefined;
-  #desired: Desired = { images: [], selected: [], unselected: [] };
+  #desired: Desired = nothingDesired;
   #connected: Connected | undefined;
   /** Ends a look whose inputs changed while it was waiting for the runtime. */
   #outdated = new AbortController();

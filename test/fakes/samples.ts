@@ -3,6 +3,7 @@ import { parseCron } from '../../agent/config/cron.ts';
 import type { CronSchedule } from '../../agent/core/cron-schedule.ts';
 import { normaliseReference } from '../../agent/core/image-reference.ts';
 import type { Window } from '../../agent/core/window.ts';
+import { defaultCoordinator, defaultWarm } from './default-coordinator.ts';
 import { defaultPrefetch } from './default-prefetch.ts';
 import { defaultPrune } from './default-prune.ts';
 
@@ -12,6 +13,7 @@ export function sampleSet(name: string, images: readonly string[], more: Partial
     name,
     nodeSelector: { matchLabels: {}, matchExpressions: [] },
     images: images.map(normaliseReference),
+    patterns: [],
     credentials: [],
     priority: 0,
     gate: false,
@@ -33,6 +35,8 @@ export function sampleConfiguration(
     imageSets,
     prefetch: { ...defaultPrefetch, ...prefetch },
     gate: { deadlineMs: 900_000 },
+    coordinator: defaultCoordinator,
+    warm: defaultWarm,
     prune: samplePrune(prune),
   };
 }

@@ -12,6 +12,7 @@ function imageSet(name: string, images: readonly string[], more: Partial<ImageSe
   return {
     name,
     images,
+    patterns: [],
     nodeSelector: { matchLabels: {}, matchExpressions: [] },
     credentials: [],
     priority: 0,

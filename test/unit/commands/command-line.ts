@@ -89,6 +89,7 @@ export const samplePlan: PlanInput = {
       name,
       nodeSelector: { matchLabels: {}, matchExpressions: [] },
       images: [],
+      patterns: [],
       credentials: [],
       priority: 0,
       gate: false,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Configuration } from '../../../agent/core/configuration.ts';
+import { defaultCoordinator, defaultWarm } from '../../fakes/default-coordinator.ts';
 import { defaultPrefetch } from '../../fakes/default-prefetch.ts';
 import { defaultPrune } from '../../fakes/default-prune.ts';
 import { accepted, oneSet } from './texts.ts';
@@ -10,6 +11,8 @@ const defaults: Configuration = {
   imageSets: [],
   prefetch: defaultPrefetch,
   gate: { deadlineMs: 900_000 },
+  coordinator: defaultCoordinator,
+  warm: defaultWarm,
   prune: defaultPrune,
 };
 
@@ -31,7 +34,7 @@ registries:
   - { host: cache.lan:5000, plainHTTP: true }
   - { host: index.docker.io, insecureSkipVerify: true }
 `;
-  const base = { plainHTTP: false, insecureSkipVerify: false, caFile: undefined, tokenHosts: [] };
+  const base = { harbor: false, plainHTTP: false, insecureSkipVerify: false, caFile: undefined, tokenHosts: [] };
   const tokenHosts = ['auth.example.com', 'auth:8443'];
   expect(accepted(text).registries).toEqual([
     { ...base, host: 'harbor.example.com', caFile: '/etc/stevedore/ca/harbor.crt', tokenHosts },
@@ -57,6 +60,7 @@ test('an image set with its defaults', () => {
       name: 'a',
       nodeSelector: { matchLabels: {}, matchExpressions: [] },
       images: ['x.io/y:latest'],
+      patterns: [],
       credentials: [],
       priority: 0,
       gate: false,

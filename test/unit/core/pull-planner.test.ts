@@ -30,6 +30,7 @@ function world(sets: Parameters<typeof sampleConfiguration>[0], more: Partial<Pu
     remoteDigests: new Map(),
     reclaimableBytes: 0,
     backoffs: new Map(),
+    warmWaits: new Map(),
     dueSince: new Map(),
     policy: toPullPolicy(configuration, standaloneNode('n1', {})),
     ...more,

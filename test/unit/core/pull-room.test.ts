@@ -44,6 +44,7 @@ function decide(
     ),
     remoteDigests: new Map(),
     backoffs: new Map(),
+    warmWaits: new Map(),
     dueSince: new Map(),
     policy: toPullPolicy(sampleConfiguration(sets), standaloneNode('n1', {})),
   });

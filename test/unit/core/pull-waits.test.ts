@@ -39,6 +39,7 @@ function decide(sets: readonly ImageSet[], { node = {}, prefetch = {}, policy = 
     remoteDigests: new Map(),
     reclaimableBytes: 0,
     backoffs: new Map(),
+    warmWaits: new Map(),
     dueSince: new Map(),
     policy: { ...toPullPolicy(configuration, { ...standaloneNode('n1', {}), ...node }), ...policy },
     ...world,

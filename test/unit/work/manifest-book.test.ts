@@ -14,6 +14,9 @@ const image: DesiredImage = {
   refreshEveryMs: 60_000,
   windows: undefined,
   credentials: [],
+  pullReference: reference,
+  resolved: undefined,
+  isResolvable: false,
 };
 
 test('after a change of the configuration the registry is asked anew, also while it still owes earlier answers', async () => {
