@@ -6,20 +6,25 @@
 import type { Credential } from '../core/credentials.ts';
 import { Failure } from '../core/failure.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
-import { type Endpoint, isSameOrigin } from './endpoint.ts';
-import { toResponseFailure } from './response-failure.ts';
-import { Tokens, type TokenService, toBasic } from './tokens.ts';
-import type { HttpResponse, Transport } from './transport.ts';
+import type { Endpoint } from './endpoint.ts';
+import { type FollowedAnswer, followRedirects, type RedirectRule } from './redirects.ts';
+import { hasEmptyChallenge, isUpstreamRefusal, toResponseFailure } from './response-failure.ts';
+import { Tokens, type TokenService, toBasic, toSecrets } from './tokens.ts';
+import type { HttpRequest, HttpResponse, OpenResponse, RegistryOperation, Transport } from './transport.ts';
 
 export interface RegistryRequest {
   readonly method: 'GET' | 'HEAD';
   readonly repository: string;
-  /** Below `/v2/<repository>/`: `manifests/v1`. */
+  /** Below `/v2/<repository>/`, with its query: `manifests/v1`. */
   readonly path: string;
+  readonly operation: RegistryOperation;
   readonly accept?: string;
+  readonly range?: string;
   readonly maxBytes: number;
   /** The caller checks a digest: then even a redirect from https to http can do no harm. */
   readonly isVerified: boolean;
+  /** Default `everywhere`. */
+  readonly redirects?: RedirectRule;
 }
 
 export interface Login {
@@ -27,14 +32,11 @@ export interface Login {
   readonly credential: Credential | undefined;
 }
 
-interface Answer {
-  readonly response: HttpResponse;
-  /** Some other host gave it, without having seen a credential. */
-  readonly isForeign: boolean;
-}
-
-const maxRedirects = 5;
-const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+type Exchange<Response extends HttpResponse> = (
+  endpoint: Endpoint,
+  request: HttpRequest,
+  signal: AbortSignal,
+) => Promise<Response>;
 
 export class RegistryClient {
   readonly #transport: Transport;
@@ -51,7 +53,70 @@ export class RegistryClient {
    * The answer, whatever its status; a 401 is the registry's last word.
    * @throws Failure as `Transport.send`; `auth` where the credential rules forbid to log in; `upstream` for redirects that lead nowhere.
    */
-  async send(request: RegistryRequest, login: Login, signal: AbortSignal): Promise<HttpResponse> {
+  send(request: RegistryRequest, login: Login, signal: AbortSignal): Promise<HttpResponse> {
+    return this.#logIn(request, login, signal, (...exchange) => this.#transport.send(...exchange));
+  }
+
+  /** As `send`, but a success comes with the first byte of its body, as `Transport.open` has it. */
+  open(request: RegistryRequest, login: Login, signal: AbortSignal): Promise<OpenResponse> {
+    return this.#logIn(request, login, signal, (...exchange) => this.#transport.open(...exchange));
+  }
+
+  /**
+   * The refusal as a Failure, free of everything that was sent as a secret. Of a 401 it says whose fault it is, for which a Harbor is asked once more.
+   * @throws an abort throws `signal.reason`
+   */
+  async toFailure(
+    response: HttpResponse,
+    subject: string,
+    request: RegistryRequest,
+    login: Login,
+    signal: AbortSignal,
+  ): Promise<Failure> {
+    const { endpoint, credential } = login;
+    const token = this.#tokens.cached(endpoint, request.repository, credential);
+    const secrets = toSecrets(credential);
+    const failure = toResponseFailure(
+      response,
+      subject,
+      token === undefined ? secrets : [...secrets, token],
+      Date.now(),
+    );
+    if (response.status !== 401 || failure.code !== 'auth') return failure;
+    if (credential === undefined) return new Failure('auth', `${failure.message} (without a credential)`, failure);
+    const isValid = await this.#isValid(login, signal);
+    const name = credential.username;
+    if (isValid === true) {
+      const project = request.repository.split('/')[0] ?? '';
+      const message = `${failure.message}: ${name} is a valid account without the right to pull from project ${project}`;
+      return new Failure('auth', message, { detail: 'forbidden' });
+    }
+    const why =
+      isValid === false
+        ? `the password of ${name} is wrong, or the account is disabled or expired`
+        : `the credentials of ${name} may be wrong (some registries give a token to wrong ones too)`;
+    return new Failure('auth', `${failure.message}: ${why}`, failure);
+  }
+
+  /** Undefined: nobody can tell. */
+  async #isValid({ endpoint, credential }: Login, signal: AbortSignal): Promise<boolean | undefined> {
+    const service = this.#schemes.get(endpoint.base.origin);
+    if (endpoint.harbor !== true || credential === undefined || service === undefined || service === 'basic')
+      return undefined;
+    try {
+      return await this.#tokens.accepts(endpoint, service, credential, signal);
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
+  }
+
+  async #logIn<Response extends HttpResponse>(
+    request: RegistryRequest,
+    login: Login,
+    signal: AbortSignal,
+    exchange: Exchange<Response>,
+  ): Promise<Response> {
     const { endpoint } = login;
     let authorization = this.#cachedAuthorization(request, login);
     let isFresh = false;
@@ -62,14 +127,14 @@ export class RegistryClient {
         isFresh = true;
       }
     }
-    let answer = await this.#follow(request, endpoint, authorization, signal);
-    while (answer.response.status === 401 && !answer.isForeign && !isFresh) {
+    let answer = await this.#follow(request, endpoint, authorization, signal, exchange);
+    while (isRefusedLogin(answer) && !isFresh) {
       const challenges = parseChallenges(answer.response.header('www-authenticate'));
       const next = await this.#answer(challenges, authorization, request, login, signal);
       if (next === undefined || next === authorization) break;
       isFresh = true;
       authorization = next;
-      answer = await this.#follow(request, endpoint, authorization, signal);
+      answer = await this.#follow(request, endpoint, authorization, signal, exchange);
     }
     const { response, isForeign } = answer;
     if (isForeign && response.status >= 400) {
@@ -79,14 +144,6 @@ export class RegistryClient {
       );
     }
     return response;
-  }
-
-  /** The refusal as a Failure, free of everything that was sent as a secret. */
-  toFailure(response: HttpResponse, subject: string, request: RegistryRequest, login: Login): Failure {
-    const { endpoint, credential } = login;
-    const token = this.#tokens.cached(endpoint, request.repository, credential);
-    const secrets = credential === undefined ? [] : [credential.reveal(), toBasic(credential).slice('Basic '.length)];
-    return toResponseFailure(response, subject, token === undefined ? secrets : [...secrets, token], Date.now());
   }
 
   #cachedAuthorization(request: RegistryRequest, { endpoint, credential }: Login): string | undefined {
@@ -138,44 +195,29 @@ export class RegistryClient {
     }
   }
 
-  async #follow(
+  #follow<Response extends HttpResponse>(
     request: RegistryRequest,
     endpoint: Endpoint,
     authorization: string | undefined,
     signal: AbortSignal,
-  ): Promise<Answer> {
-    let url = new URL(`v2/${request.repository}/${request.path}`, endpoint.base);
-    let isForeign = false;
-    for (let redirects = 0; ; redirects += 1) {
+    exchange: Exchange<Response>,
+  ): Promise<FollowedAnswer<Response>> {
+    const { method, maxBytes, operation, accept, range, isVerified, redirects: rule = 'everywhere' } = request;
+    const start = new URL(`v2/${request.repository}/${request.path}`, endpoint.base);
+    return followRedirects(start, endpoint, { rule, isVerified }, (url, isForeign) => {
       const headers = {
-        ...(request.accept === undefined ? {} : { accept: request.accept }),
+        ...(accept === undefined ? {} : { accept }),
+        ...(range === undefined ? {} : { range }),
         ...(authorization === undefined || isForeign ? {} : { authorization }),
       };
-      const { method, maxBytes } = request;
-      const response = await this.#transport.send(endpoint, { method, url, headers, maxBytes }, signal);
-      if (!redirectStatuses.has(response.status)) return { response, isForeign };
-      if (redirects === maxRedirects)
-        throw new Failure('upstream', `${endpoint.host} redirects more than ${maxRedirects} times`);
-      const location = response.header('location')[0] ?? '';
-      if (location === '' || !URL.canParse(location, url.href)) {
-        throw new Failure('upstream', `${url.host} redirects without saying where to`);
-      }
-      const target = new URL(location, url);
-      const isHttp =
-        target.protocol === 'https:' ||
-        (target.protocol === 'http:' && (url.protocol === 'http:' || request.isVerified));
-      if (!isHttp)
-        throw new Failure(
-          'upstream',
-          `${url.host} redirects to ${target.protocol}//${target.host}, which is not followed`,
-        );
-      target.username = '';
-      target.password = '';
-      // Once away the credential stays away, also where a later redirect leads back.
-      isForeign ||= !isSameOrigin(target, endpoint.base);
-      url = target;
-    }
+      return exchange(endpoint, { method, url, headers, maxBytes, operation }, signal);
+    });
   }
+}
+
+/** A 401 that another login may change. Harbor's without a challenge, and its upstream's, are about something else. */
+function isRefusedLogin({ response, isForeign }: FollowedAnswer<HttpResponse>): boolean {
+  return response.status === 401 && !isForeign && !hasEmptyChallenge(response) && !isUpstreamRefusal(response);
 }
 
 /** Only the right to pull is ever asked for, whatever a challenge suggests. */

@@ -10,6 +10,8 @@ export interface EndpointSettings {
   readonly insecureSkipVerify: boolean;
   readonly caFile: string | undefined;
   readonly tokenHosts: readonly string[];
+  /** It is a Harbor: its tokens are for whole projects, and it can say whether a credential is valid. */
+  readonly harbor?: boolean;
 }
 
 export interface Endpoint extends EndpointSettings {
@@ -31,6 +33,7 @@ export function toEndpoint(host: string, settings: readonly EndpointSettings[]):
     insecureSkipVerify: found?.insecureSkipVerify ?? false,
     caFile: found?.caFile,
     tokenHosts: [...(found?.tokenHosts ?? []), ...(isHub ? [dockerHub.tokenHost] : [])],
+    harbor: found?.harbor ?? false,
     base: new URL(`${plainHTTP ? 'http' : 'https'}://${isHub ? dockerHub.api : host}/`),
   };
 }

@@ -49,8 +49,7 @@ export function toResponseFailure(
   const message = `${url.host} answers ${status} for ${subject}${said}`;
   const retryAfterMs = toRetryAfterMs(response.header('retry-after')[0], now);
 
-  // Harbor passes on what its own upstream said of Harbor's credentials; ours have nothing to do with it.
-  if ((status === 401 || status === 403) && /^http status code: \d+/.test(text)) {
+  if (isUpstreamRefusal(response)) {
     return new Failure('upstream', `${message} (the upstream of the proxy project refuses it)`, {
       detail: 'upstream_unhealthy',
     });
@@ -58,6 +57,9 @@ export function toResponseFailure(
   switch (status) {
     case 401:
       if (isMissingProject(text)) return new Failure('not_found', message, { detail: 'project_missing' });
+      if (hasEmptyChallenge(response)) {
+        return new Failure('upstream', `${message} (it could not look up the project, or there is none)`);
+      }
       return new Failure('auth', message, { detail: 'auth_failed' });
     case 403:
       if (/\bquota\b|exceed the configured upper limit/i.test(text)) return new Failure('quota', message);
@@ -79,6 +81,17 @@ export function toResponseFailure(
       }
       return new Failure(status >= 300 && status < 400 ? 'upstream' : 'other', message);
   }
+}
+
+/** Harbor passes on what the upstream of a proxy project said of Harbor's credentials; ours have nothing to do with it. */
+export function isUpstreamRefusal({ status, body }: HttpResponse): boolean {
+  return (status === 401 || status === 403) && /^http status code: \d+/.test(parseErrorText(body)?.message ?? '');
+}
+
+/** Harbor's 401 for a project that it does not find, and for one that its database did not tell about: logging in is not what helps. */
+export function hasEmptyChallenge(response: HttpResponse): boolean {
+  const challenge = response.header('www-authenticate');
+  return response.status === 401 && challenge.length > 0 && challenge.every((value) => value.trim() === '');
 }
 
 /** "project nosuch not found: project nosuch not found", with status 401. */

@@ -15,7 +15,9 @@ const maxUnlabelled = 8;
 
 type Image = Extract<ManifestDocument, { kind: 'image' }>;
 
-interface Found {
+export type IndexReader = Pick<RepositoryReader, 'manifest' | 'blob'>;
+
+export interface FoundImage {
   readonly manifestDigest: string;
   readonly image: Image;
   readonly config: ImageConfig | undefined;
@@ -37,9 +39,7 @@ export async function selectImage(
   log: RegistryLog | undefined,
 ): Promise<Selection> {
   const { document, subject } = top;
-  if (document.kind === 'artifact') {
-    throw new Failure('no_platform', `${subject} is not a container image but ${document.type}`);
-  }
+  if (document.kind === 'artifact') throw notAnImage(subject, document.type);
   const found =
     document.kind === 'image'
       ? { manifestDigest: top.digest, image: document, config: undefined }
@@ -60,12 +60,13 @@ export async function selectImage(
   return { summary, isComplete: config !== undefined };
 }
 
-async function findInIndex(
+/** The best match for the platform, as deep as indexes are read; undefined: nothing in it runs there. */
+export async function findInIndex(
   index: Extract<ManifestDocument, { kind: 'index' }>,
   depth: number,
   platform: Platform,
-  reader: RepositoryReader,
-): Promise<Found | undefined> {
+  reader: IndexReader,
+): Promise<FoundImage | undefined> {
   let unlabelled = 0;
   for (const entry of toPlatformCandidates(platform, index.entries)) {
     if (entry.platform === undefined && ++unlabelled > maxUnlabelled) return undefined;
@@ -77,11 +78,15 @@ async function findInIndex(
     if (child.document.kind !== 'image') continue;
     const found = { manifestDigest: child.digest, image: child.document };
     if (entry.platform !== undefined) return { ...found, config: undefined };
-    const config = parseImageConfig(await reader.config(child.document.config.digest));
+    const config = parseImageConfig(await reader.blob(child.document.config.digest));
     if (config?.platform !== undefined && rankPlatform(platform, config.platform) !== undefined)
       return { ...found, config };
   }
   return undefined;
+}
+
+export function notAnImage(subject: string, type: string): Failure {
+  return new Failure('no_platform', `${subject} is not a container image but ${type}`);
 }
 
 /** Sizes are worth having without chain ids: whatever fails here fails only the config. */
@@ -91,7 +96,7 @@ async function readConfig(
   log: RegistryLog | undefined,
 ): Promise<ImageConfig | undefined> {
   try {
-    return parseImageConfig(await reader.config(image.config.digest));
+    return parseImageConfig(await reader.blob(image.config.digest));
   } catch (error) {
     reader.signal.throwIfAborted();
     const failure = Failure.from(error);

@@ -1,14 +1,13 @@
 /**
- * HTTP to one registry, its token service and the storage that it redirects to, on undici: TLS with the registry's own authority,
- * proxies from the environment, bounded connections, times and bodies. The body is always read or dropped, so that no connection stays taken.
+ * HTTP to one registry, its token service and the storage that it redirects to, on undici: bounded connections, times and bodies. Bodies
+ * are read, dropped or, where they are long, handed over as they come, so that no connection stays taken and no blob in memory.
  */
 
-import { readFile, stat } from 'node:fs/promises';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
-import { EnvHttpProxyAgent, request } from 'undici';
+import { request } from 'undici';
 import { untilAborted } from '../core/abort.ts';
 import { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
+import { Connections } from './connections.ts';
 import type { Endpoint } from './endpoint.ts';
 import { toNetworkFailure } from './network-failure.ts';
 import { Slots } from './slots.ts';
@@ -20,11 +19,23 @@ export interface Timeouts {
   readonly connectMs: number;
   /** Without a response header, or without a byte of the body. */
   readonly idleMs: number;
-  /** One request with its body. */
+  /** One request with its body; of a body that is handed over only until the headers. */
   readonly totalMs: number;
 }
 
 export const defaultTimeouts: Timeouts = { connectMs: 10_000, idleMs: 30_000, totalMs: 120_000 };
+
+/** What a request is for, for metrics. */
+export type RegistryOperation = 'token' | 'manifest' | 'blob' | 'tags' | 'referrers' | 'api';
+
+export interface TransportOptions {
+  /** Default `stevedore`. */
+  readonly userAgent?: string;
+  /** At once, to one host; default 4. */
+  readonly maxRequests?: number;
+  /** Each answer by its status, redirects too; `error` where there was none. Aborted requests are not told. */
+  readonly onRequest?: (registryHost: string, operation: RegistryOperation, code: string) => void;
+}
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD';
@@ -34,6 +45,8 @@ export interface HttpRequest {
   readonly maxBytes: number;
   /** Verify the certificate also where the registry's settings say not to: the host is another one and gets a credential. */
   readonly alwaysVerify?: boolean;
+  /** Default `api`. */
+  readonly operation?: RegistryOperation;
 }
 
 export interface HttpResponse {
@@ -44,146 +57,154 @@ export interface HttpResponse {
   header(name: string): readonly string[];
 }
 
-/** At once, to one host. */
-const maxRequests = 4;
+/** Of a success `body` is empty and `content` is there; of anything else it is the other way round. */
+export interface OpenResponse extends HttpResponse {
+  /** Breaking off its iteration closes the connection. @throws Failure `network`, `timeout`; an abort throws `signal.reason` */
+  readonly content: AsyncIterable<Buffer> | undefined;
+  /** From the request to the headers, without the wait for a connection that is free. */
+  readonly headersMs: number;
+  /** Closes the connection at once, whatever is still to come. */
+  breakOff(): void;
+}
+
+const defaultMaxRequests = 4;
 const maxErrorBytes = 64 * 1024;
 
-interface Connections {
-  readonly dispatcher: EnvHttpProxyAgent;
-  readonly fingerprint: string;
-}
+type UndiciResponse = Awaited<ReturnType<typeof request>>;
 
 export class Transport {
   readonly #timeouts: Timeouts;
-  readonly #log: RegistryLog | undefined;
-  readonly #slots = new Slots(maxRequests);
-  readonly #connections = new Map<string, Connections>();
+  readonly #options: TransportOptions;
+  readonly #slots: Slots;
+  readonly #connections: Connections;
 
-  constructor(timeouts: Timeouts, log: RegistryLog | undefined) {
+  constructor(timeouts: Timeouts, log: RegistryLog | undefined, options: TransportOptions = {}) {
     this.#timeouts = timeouts;
-    this.#log = log;
+    this.#options = options;
+    const connections = options.maxRequests ?? defaultMaxRequests;
+    this.#slots = new Slots(connections);
+    this.#connections = new Connections({ ...timeouts, connections }, (registry) =>
+      log?.warn({ registry }, 'insecureSkipVerify: the registry could be anybody'),
+    );
   }
 
   /**
    * Sends one request and reads the answer, whatever its status. Follows no redirect.
    * @throws Failure `network`, `tls`, `timeout`, `other` (a body beyond the limit); an abort throws `signal.reason`.
    */
-  async send(endpoint: Endpoint, request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+  async send(endpoint: Endpoint, one: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+    return this.#bounded(endpoint, one, signal, async (exchangeSignal, free) => {
+      try {
+        const response = await this.#request(endpoint, one, exchangeSignal);
+        return toHttpResponse(response, one.url, await readBody(response, one));
+      } finally {
+        free();
+      }
+    });
+  }
+
+  /**
+   * Sends one request and hands a success over with the first byte: the caller reads `content` to its end, or breaks it off. Otherwise as `send`.
+   */
+  async open(endpoint: Endpoint, one: HttpRequest, signal: AbortSignal): Promise<OpenResponse> {
+    return this.#bounded(endpoint, one, signal, async (exchangeSignal, free) => {
+      let isHandedOver = false;
+      try {
+        const startedAt = performance.now();
+        const response = await this.#request(endpoint, one, exchangeSignal);
+        const headersMs = performance.now() - startedAt;
+        const { body } = response;
+        // A body that is destroyed tells so by an error; whoever reads it hears it from its iteration.
+        body.on('error', () => undefined);
+        if (response.statusCode >= 300) {
+          const answer = toHttpResponse(response, one.url, await readBody(response, one));
+          return { ...answer, content: undefined, headersMs, breakOff: () => undefined };
+        }
+        isHandedOver = true;
+        body.once('close', free);
+        const toFailure = (error: unknown) => toNetworkFailure(error, one.url, endpoint);
+        return {
+          ...toHttpResponse(response, one.url, Buffer.alloc(0)),
+          content: toContent(body as AsyncIterable<Buffer>, signal, toFailure),
+          headersMs,
+          breakOff: () => void body.destroy(),
+        };
+      } finally {
+        if (!isHandedOver) free();
+      }
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#connections.close();
+  }
+
+  /** Waits for a free slot, which the exchange frees, and ends the exchange that takes too long. */
+  async #bounded<Response extends HttpResponse>(
+    endpoint: Endpoint,
+    { url, operation = 'api' }: HttpRequest,
+    signal: AbortSignal,
+    exchange: (signal: AbortSignal, free: () => void) => Promise<Response>,
+  ): Promise<Response> {
     signal.throwIfAborted();
-    const { url } = request;
     const free = await this.#slots.take(url.host, signal);
-    const deadline = AbortSignal.timeout(this.#timeouts.totalMs);
-    const either = AbortSignal.any([signal, deadline]);
-    // undici hears an abort only once the connection stands: the caller does not wait for that, the slot does.
-    const exchange = this.#exchange(endpoint, request, either).finally(free);
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), this.#timeouts.totalMs);
+    const either = AbortSignal.any([signal, deadline.signal]);
     try {
-      return await untilAborted(exchange, either);
+      // undici hears an abort only once the connection stands: the caller does not wait for that, the slot does.
+      const response = await untilAborted(exchange(either, free), either);
+      this.#options.onRequest?.(endpoint.host, operation, String(response.status));
+      return response;
     } catch (error) {
       signal.throwIfAborted();
-      if (deadline.aborted) {
+      this.#options.onRequest?.(endpoint.host, operation, 'error');
+      if (deadline.signal.aborted) {
         throw new Failure('timeout', `${url.host} did not finish its answer within ${this.#timeouts.totalMs / 1000} s`);
       }
       throw toNetworkFailure(error, url, endpoint);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
-  async close(): Promise<void> {
-    const all = [...this.#connections.values()];
-    this.#connections.clear();
-    await Promise.all(all.map(({ dispatcher }) => dispatcher.destroy()));
-  }
-
-  async #exchange(
-    endpoint: Endpoint,
-    { method, url, headers, maxBytes, alwaysVerify }: HttpRequest,
-    signal: AbortSignal,
-  ): Promise<HttpResponse> {
-    const dispatcher = await this.#dispatcherOf(endpoint, alwaysVerify ?? false);
-    const response = await request(url, { method, headers, dispatcher, signal });
-    const isError = response.statusCode >= 300;
-    const limit = isError ? Math.min(maxBytes, maxErrorBytes) : maxBytes;
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > limit) break;
-    }
-    if (length > limit && !isError) {
-      throw new Failure('other', `${url.host} sends more than the ${limit} bytes that are allowed here`);
-    }
-    return {
-      status: response.statusCode,
-      url,
-      body: Buffer.concat(chunks),
-      header: (name) => [response.headers[name] ?? []].flat(),
-    };
-  }
-
-  /** Connections are kept until the settings or the authority's file change; requests under way finish on the old ones. */
-  async #dispatcherOf(endpoint: Endpoint, alwaysVerify: boolean): Promise<EnvHttpProxyAgent> {
-    const isVerified = alwaysVerify || !endpoint.insecureSkipVerify;
-    const key = `${endpoint.host} ${isVerified}`;
-    const { caFile } = endpoint;
-    const fingerprint = caFile === undefined ? '' : `${caFile} ${await fingerprintOf(caFile)}`;
-    const known = this.#connections.get(key);
-    if (known?.fingerprint === fingerprint) return known.dispatcher;
-
-    const authority = caFile === undefined ? undefined : await readAuthority(caFile);
-    const existing = this.#connections.get(key);
-    if (existing?.fingerprint === fingerprint) return existing.dispatcher;
-    if (!isVerified) this.#log?.warn({ registry: endpoint.host }, 'insecureSkipVerify: the registry could be anybody');
-    const dispatcher = createDispatcher(isVerified, authority, this.#timeouts);
-    this.#connections.set(key, { dispatcher, fingerprint });
-    void existing?.dispatcher.close().catch(() => undefined);
-    return dispatcher;
+  async #request(endpoint: Endpoint, one: HttpRequest, signal: AbortSignal): Promise<UndiciResponse> {
+    const { method, url, alwaysVerify } = one;
+    const headers = { 'user-agent': this.#options.userAgent ?? 'stevedore', ...one.headers };
+    const dispatcher = await this.#connections.to(endpoint, alwaysVerify ?? false);
+    return request(url, { method, headers, dispatcher, signal });
   }
 }
 
-function createDispatcher(
-  rejectUnauthorized: boolean,
-  secureContext: SecureContext | undefined,
-  timeouts: Timeouts,
-): EnvHttpProxyAgent {
-  const tls = { rejectUnauthorized, ...(secureContext === undefined ? {} : { secureContext }) };
-  return new EnvHttpProxyAgent({
-    connections: maxRequests,
-    pipelining: 1,
-    allowH2: false,
-    connectTimeout: timeouts.connectMs,
-    headersTimeout: timeouts.idleMs,
-    bodyTimeout: timeouts.idleMs,
-    connect: { timeout: timeouts.connectMs, ...tls },
-    requestTls: tls,
-  });
+async function readBody(response: UndiciResponse, { url, maxBytes }: HttpRequest): Promise<Buffer> {
+  const isError = response.statusCode >= 300;
+  const limit = isError ? Math.min(maxBytes, maxErrorBytes) : maxBytes;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > limit) break;
+  }
+  if (length > limit && !isError) {
+    throw new Failure('other', `${url.host} sends more than the ${limit} bytes that are allowed here`);
+  }
+  return Buffer.concat(chunks);
 }
 
-async function fingerprintOf(caFile: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeNs } = await stat(caFile, { bigint: true });
-    return `${dev}:${ino}:${size}:${mtimeNs}`;
-  } catch (error) {
-    throw new Failure('tls', `the CA file ${caFile} cannot be read`, { detail: 'tls_ca', cause: error });
-  }
+function toHttpResponse({ statusCode, headers }: UndiciResponse, url: URL, body: Buffer): HttpResponse {
+  return { status: statusCode, url, body, header: (name) => [headers[name] ?? []].flat() };
 }
 
-/**
- * The file's authority beside the system's, as containerd and Docker have it. One context for all connections: with a list of
- * authorities Node would parse every one of them again for each connection, some 25 ms and 1.5 MB.
- */
-async function readAuthority(caFile: string): Promise<SecureContext> {
-  const unusable = (why: string, cause?: unknown) =>
-    new Failure('tls', `the CA file ${caFile} ${why}`, { detail: 'tls_ca', cause });
-  let text: string;
+async function* toContent(
+  body: AsyncIterable<Buffer>,
+  signal: AbortSignal,
+  toFailure: (error: unknown) => Failure,
+): AsyncGenerator<Buffer> {
   try {
-    text = await readFile(caFile, 'utf8');
+    yield* body;
   } catch (error) {
-    throw unusable('cannot be read', error);
-  }
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw unusable('holds no PEM certificate');
-  try {
-    return createSecureContext({ ca: [...getCACertificates('default'), text] });
-  } catch (error) {
-    throw unusable('holds a certificate that cannot be read', error);
+    signal.throwIfAborted();
+    throw toFailure(error);
   }
 }
