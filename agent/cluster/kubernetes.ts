@@ -9,7 +9,7 @@ import type { ClusterAccess } from './access.ts';
 import { toAccessReview, toEventBody, toLeaseBody, toResolvedBody, toStatusPatch, toTaintRemoval } from './bodies.ts';
 import type { Cluster, ResolvedConfigMap } from './cluster.ts';
 import { createContact } from './contact.ts';
-import { readList, readRecord, readString } from './fields.ts';
+import { type Fields, readList, readRecord, readString } from './fields.ts';
 import { toClusterNode, toConfigMap, toLease, toNodeState, toResolved } from './objects.ts';
 import { listPages } from './pages.ts';
 import type { Asking, ResourceWord } from './permissions.ts';
@@ -79,6 +79,15 @@ export function createCluster(access: ClusterAccess, options: ClusterOptions): C
 
   const readResolved: Cluster['readResolved'] = (signal) =>
     listConfigMaps((object) => (isResolved(object) ? toNotedResolved(object) : undefined), signal);
+
+  /** There is no right to get a ConfigMap. @throws Failure `not_found`; detail `conflict` */
+  async function findMetadata(name: string, resourceVersion: string, signal: AbortSignal): Promise<Fields> {
+    const isThere = (await readResolved(signal)).some((one) => one.name === name);
+    if (!isThere) throw new Failure('not_found', `there is no ConfigMap ${name} of the coordinator`);
+    const found = metadata.find(name, resourceVersion);
+    if (found !== undefined) return found;
+    throw new Failure('other', `the ConfigMap ${name} has been modified`, { detail: 'conflict' });
+  }
 
   return {
     async watch(handlers, signal) {
@@ -165,12 +174,7 @@ export function createCluster(access: ClusterAccess, options: ClusterOptions): C
     readResolved,
 
     async updateResolved({ name, resourceVersion }, data, signal) {
-      // There is no right to get one.
-      if (metadata.find(name, resourceVersion) === undefined) await readResolved(signal);
-      const known = metadata.find(name, resourceVersion);
-      if (known === undefined) {
-        throw new Failure('other', `configmaps "${name}" is not what it was`, { detail: 'conflict' });
-      }
+      const known = metadata.find(name, resourceVersion) ?? (await findMetadata(name, resourceVersion, signal));
       const asking = { resource: 'configmaps', verb: 'update' } as const;
       const path = `${configMapsPath}/${encodeURIComponent(name)}`;
       const body = toResolvedBody({ name, namespace, resourceVersion }, known, data);

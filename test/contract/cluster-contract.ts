@@ -2,6 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, describe } from 'vitest';
 import { describeLeases } from './cluster/leases.ts';
+import { describePublishing } from './cluster/publishing.ts';
 import { describeReading } from './cluster/reading.ts';
 import type { ClusterSubject } from './cluster/subject.ts';
 import { describeWatching } from './cluster/watching.ts';
@@ -30,5 +31,6 @@ export function describeClusterContract(
     describeWatching(subject);
     describeWriting(subject);
     describeLeases(subject);
+    describePublishing(subject);
   });
 }

@@ -25,6 +25,7 @@ import type {
 } from '../../agent/cluster/cluster.ts';
 import { Failure } from '../../agent/core/failure.ts';
 import type { NodeState } from '../../agent/core/node-state.ts';
+import { isResolvedConfigMap } from '../../agent/core/resolved-config-maps.ts';
 import { FakeApi } from './fake-api.ts';
 import { toComparableNode, toConditions } from './fake-conditions.ts';
 
@@ -235,6 +236,7 @@ export class FakeCluster implements Cluster {
   #configMaps(): readonly ConfigMapObject[] {
     return this.api
       .configMaps()
+      .filter(({ name }) => !isResolvedConfigMap(name))
       .filter(({ name, labels }) => name === this.#configMap || labels['stevedore.dev/image-sets'] === 'true');
   }
 }

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { type ClusterAccess, createClusterAccess } from '../../../agent/cluster/access.ts';
 import { createCluster } from '../../../agent/cluster/kubernetes.ts';
-import { permissions } from '../../../agent/cluster/permissions.ts';
+import { type Permission, permissions } from '../../../agent/cluster/permissions.ts';
 import { silentLogger } from '../../../agent/core/logger.ts';
 import { createApiDispatcher } from '../../../agent/registry/api-dispatcher.ts';
 import { type Rule, startApiServer } from '../../harness/api-server/api-server.ts';
@@ -40,6 +40,7 @@ export async function makeApiServerSubject(target: ApiServerTarget): Promise<Clu
   const [cluster, readOnly] = [await open(true), await open(false)];
   return {
     nodeName: node,
+    namespace,
     configMap: 'stevedore',
     cluster,
     readOnly,
@@ -91,13 +92,14 @@ export async function startInProcessTarget(): Promise<ApiServerTarget> {
 const reads: readonly string[] = ['get', 'list', 'watch'];
 
 function toRules(user: string, namespace: string, mayWrite: boolean): Rule[] {
-  return permissions.map((permission) => {
-    const { group, resource, verbs, scope } = permission;
+  return permissions.map((permission: Permission) => {
+    const { group, resource, subresource, verbs, scope, names } = permission;
     return {
       user,
       groups: [group],
-      resources: ['subresource' in permission ? `${resource}/${permission.subresource}` : resource],
+      resources: [subresource === undefined ? resource : `${resource}/${subresource}`],
       verbs: mayWrite ? verbs : verbs.filter((verb) => reads.includes(verb)),
+      ...(names === undefined ? {} : { resourceNames: names }),
       ...(scope === 'cluster' ? {} : { namespaces: [scope === 'default' ? 'default' : namespace] }),
     };
   });

@@ -1,8 +1,19 @@
+import type { AccessQuestion } from '../../../agent/cluster/cluster.ts';
+import { type Permission, permissions } from '../../../agent/cluster/permissions.ts';
 import { Failure } from '../../../agent/core/failure.ts';
+import { isResolvedConfigMap } from '../../../agent/core/resolved-config-maps.ts';
 import { FakeApi, FakeCluster, type FakeMethod } from '../../fakes/fake-cluster.ts';
 import type { ClusterSubject, NodeChange } from './subject.ts';
 
-const writes: readonly FakeMethod[] = ['patchNodeStatus', 'removeTaint', 'createLease', 'updateLease', 'createEvent'];
+const writes: readonly FakeMethod[] = [
+  'patchNodeStatus',
+  'removeTaint',
+  'createLease',
+  'updateLease',
+  'updateResolved',
+  'createEvent',
+];
+const reads: readonly string[] = ['get', 'list', 'watch'];
 
 export function makeFakeClusterSubject(): Promise<ClusterSubject> {
   const api = new FakeApi();
@@ -10,6 +21,9 @@ export function makeFakeClusterSubject(): Promise<ClusterSubject> {
   const cluster = new FakeCluster(nodeName, { api });
   const readOnly = new FakeCluster(nodeName, { api });
   for (const method of writes) readOnly.fail(method, new Failure('auth', 'no', { detail: 'forbidden' }), 100);
+
+  cluster.access = (question) => ({ allowed: mayAsk(question), reason: '' });
+  readOnly.access = (question) => ({ allowed: reads.includes(question.verb) && mayAsk(question), reason: '' });
 
   const change = ({ labels = {}, annotations = {}, taints, unschedulable, condition }: NodeChange): void => {
     const known = api.node(nodeName);
@@ -29,6 +43,7 @@ export function makeFakeClusterSubject(): Promise<ClusterSubject> {
 
   return Promise.resolve({
     nodeName,
+    namespace: 'stevedore',
     configMap: 'stevedore',
     cluster,
     readOnly,
@@ -37,15 +52,27 @@ export function makeFakeClusterSubject(): Promise<ClusterSubject> {
       changeNode: async (wanted) => change(wanted),
       deleteNode: async () => api.removeNode(nodeName),
       node: async () => api.node(nodeName),
-      putConfigMap: async (name, data, labels) =>
-        api.setConfigMap(name, data['config.yaml'], labels === undefined ? {} : { labels }),
-      deleteConfigMap: async (name) => api.removeConfigMap(name),
+      async putConfigMap(name, data, labels) {
+        if (isResolvedConfigMap(name)) api.setResolved(name, data);
+        else api.setConfigMap(name, data['config.yaml'], labels === undefined ? {} : { labels });
+      },
+      async deleteConfigMap(name) {
+        if (isResolvedConfigMap(name)) api.removeResolved(name);
+        else api.removeConfigMap(name);
+      },
       deleteLease: async (name) => api.removeLease(name),
       events: async () => api.events.map((event) => ({ ...event, uid: api.node(nodeName)?.uid ?? '' })),
     },
     close: async () => {
       await cluster.close();
     },
+  });
+}
+
+function mayAsk({ group, resource, subresource, verb, name }: AccessQuestion): boolean {
+  return permissions.some((entry: Permission) => {
+    const isMeant = entry.group === group && entry.resource === resource && entry.subresource === subresource;
+    return isMeant && entry.verbs.includes(verb) && (entry.names === undefined || entry.names.includes(name ?? ''));
   });
 }
 

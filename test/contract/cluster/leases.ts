@@ -64,6 +64,31 @@ export function describeLeases(subject: () => ClusterSubject): void {
       await expectFailure(cluster.updateLease(made, 'n1', 60, soon()), 'other', 'conflict');
     });
 
+    test('one is read by its name', async () => {
+      const { admin, cluster } = subject();
+      await expectFailure(cluster.getLease(slot, soon()), 'not_found');
+      const made = await cluster.createLease(slot, 'n1', 60, soon());
+      expect(made.annotations).toEqual({});
+      expect(await cluster.getLease(slot, soon())).toEqual(made);
+      const taken = await cluster.updateLease(made, 'n2', 60, soon());
+      expect(await cluster.getLease(slot, soon())).toEqual(taken);
+      await admin.deleteLease(slot);
+      await expectFailure(cluster.getLease(slot, soon()), 'not_found');
+    });
+
+    test('annotations are replaced whole, and stay where nothing is said of them', async () => {
+      const { cluster } = subject();
+      const made = await cluster.createLease(slot, 'n1', 60, soon());
+      const annotated = await cluster.updateLease(made, 'n1', 60, soon(), { 'resolved-at': 'now', round: '7' });
+      expect(annotated.annotations).toEqual({ 'resolved-at': 'now', round: '7' });
+      expect(await cluster.listLeases(slot, soon())).toEqual([annotated]);
+      const renewed = await cluster.updateLease(annotated, 'n1', 60, soon());
+      expect(renewed.annotations).toEqual({ 'resolved-at': 'now', round: '7' });
+      const again = await cluster.updateLease(renewed, 'n2', 60, soon(), { round: '8' });
+      expect(again.annotations).toEqual({ round: '8' });
+      expect((await cluster.updateLease(again, '', 60, soon(), {})).annotations).toEqual({});
+    });
+
     test('a refusal says that it is one', async () => {
       const { cluster, readOnly } = subject();
       await expectFailure(readOnly.createLease(slot, 'n1', 60, soon()), 'auth', 'forbidden');

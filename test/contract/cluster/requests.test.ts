@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { permissions } from '../../../agent/cluster/permissions.ts';
+import { type Permission, permissions } from '../../../agent/cluster/permissions.ts';
+import { resolvedConfigMaps } from '../../../agent/core/resolved-config-maps.ts';
 import { expectFailure, soon, startWatching } from './helpers.ts';
 import { type Adapter, nodeName, startAdapter } from './setup.ts';
 
@@ -22,12 +23,16 @@ test('what is asked for is exactly what the table of permissions has', async () 
   expect(await cluster.removeTaint('startup', soon())).toBe('removed');
   await cluster.updateLease(await cluster.createLease('stevedore-pull-0', 'a', 60, soon()), 'b', 60, soon());
   await cluster.listLeases('stevedore-pull-', soon());
+  await cluster.getLease('stevedore-pull-0', soon());
+  adapter.server.put('configmaps', { metadata: { name: resolvedConfigMaps[0], namespace: 'stevedore' } });
+  for (const one of await cluster.readResolved(soon())) await cluster.updateResolved(one, {}, soon());
+  await cluster.listNodes(soon());
+  await cluster.reviewAccess({ group: '', resource: 'nodes', verb: 'list' }, soon());
   await cluster.createEvent(event, soon());
 
   const scopes: Readonly<Record<string, string | undefined>> = { namespace: 'stevedore', default: 'default' };
-  const allowed = permissions.flatMap((permission) => {
-    const { group, resource, verbs, scope } = permission;
-    const word = 'subresource' in permission ? `${resource}/${permission.subresource}` : resource;
+  const allowed = permissions.flatMap(({ group, resource, subresource, verbs, scope }: Permission) => {
+    const word = subresource === undefined ? resource : `${resource}/${subresource}`;
     return verbs.map((verb) => [verb, group, word, scopes[scope]].join(' '));
   });
   const asked = adapter.server.requests.map(({ verb, group, resource, subresource, namespace }) =>
@@ -35,7 +40,7 @@ test('what is asked for is exactly what the table of permissions has', async () 
   );
   expect([...new Set(asked)].toSorted()).toEqual(allowed.toSorted());
   expect(new Set(adapter.asked.map((one) => one.split(' ')[1]))).toEqual(
-    new Set(['nodes', 'nodes/status', 'configmaps', 'leases', 'events']),
+    new Set(['nodes', 'nodes/status', 'configmaps', 'leases', 'events', 'selfsubjectaccessreviews']),
   );
 });
 

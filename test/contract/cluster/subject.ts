@@ -39,6 +39,7 @@ export interface ClusterAdmin {
 
 export interface ClusterSubject {
   readonly nodeName: string;
+  readonly namespace: string;
   /** The agent's own ConfigMap; there is none at first. */
   readonly configMap: string;
   readonly cluster: Cluster;

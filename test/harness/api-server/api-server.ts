@@ -18,8 +18,9 @@
  *
  * Compared with kube-apiserver 1.36.3, request by request: the same status everywhere, and the same body but for this. Decoding
  * mistakes are in JavaScript's words, and each mistake is in `details.causes` once. There is no server-side apply, `managedFields`,
- * paging, YAML, table or protobuf, no deletecollection, finalizing or garbage collection, no discovery, and no admission but
+ * YAML, table or protobuf, no watch of metadata alone, no deletecollection, finalizing or garbage collection, no discovery, and no admission but
  * the hook: a new Node gets no `not-ready` taint. Events are not shared with the core group. A PUT that creates asks for `update` only.
+ * An access review does not say by which binding. A continue token is as old as its history, never older: the real one may remember more.
  * Bookmarks come in equal steps, also where nothing was ever written (the real one can then leave out the one before the end).
  */
 

@@ -2,11 +2,13 @@
 
 import { setTimeout as wait } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import { reviewAccess } from './access-review.ts';
 import type { Admission } from './admission.ts';
 import { Answer, type AnyResponse } from './answer.ts';
-import { authorize, type Rule } from './authorization.ts';
+import { authorize, isAccessReview, type Rule } from './authorization.ts';
 import type { Connections } from './connections.ts';
 import { type ApiServerFaults, takeAnswer } from './faults.ts';
+import { toAccepted } from './partial-metadata.ts';
 import { type AnyRequest, type ApiRequest, readBody, toLogged, toLoggedBody } from './request-log.ts';
 import { parseTarget, type RequestTarget, resources } from './resources.ts';
 import { ApiError, internalError, methodNotAllowed, invalid, noSuchResource, trouble, unauthorized } from './status.ts';
@@ -107,6 +109,13 @@ export class Handler {
     if (refusal !== undefined) throw refusal;
     const { resource, verb, namespace, name, subresource } = target;
     checkDryRun(verb, url.searchParams);
+    if (isAccessReview(target)) {
+      if (name !== undefined) throw noSuchResource();
+      if (verb !== 'create') throw methodNotAllowed();
+      const { code, body: review } = reviewAccess({ contentType: logged.contentType, body }, user, rules);
+      logged.status = code;
+      return send(answer, code, review);
+    }
     if (resource === undefined) return this.#answerOther(url.pathname, target, logged, answer);
     const isLost = resource.namespaced && name !== undefined && namespace === undefined;
     const hasSubresource = subresource === undefined || (subresource === 'status' && resource.hasStatus);
@@ -128,8 +137,9 @@ export class Handler {
     const { admission } = this;
     const call = { store, admission, resource, target, query: url.searchParams, user, contentType, body };
     const { code, body: found } = run(call);
+    const accepted = toAccepted(logged.accept, verb, found);
     logged.status = code;
-    send(answer, code, found);
+    send(answer, code, accepted);
   }
 
   #answerOther(path: string, { plural, group }: RequestTarget, logged: ApiRequest, answer: Answer): void {

@@ -16,6 +16,7 @@ export interface ApiRequest {
   readonly namespace: string | undefined;
   readonly name: string | undefined;
   readonly contentType: string;
+  readonly accept: string;
   /** Parsed where it is JSON. */
   body: unknown;
   /** `undefined`: 401, or no answer. */
@@ -41,7 +42,7 @@ export interface AnyRequest extends AsyncIterable<Buffer> {
 const mostBodyBytes = 3 * 1_048_576;
 export function toLogged(request: AnyRequest, url: URL, target: RequestTarget, connection: number): ApiRequest {
   const { verb, group, plural, subresource, namespace, name } = target;
-  const type = request.headers['content-type'];
+  const { 'content-type': type, accept } = request.headers;
   return {
     method: request.method ?? '',
     path: url.pathname,
@@ -53,6 +54,7 @@ export function toLogged(request: AnyRequest, url: URL, target: RequestTarget, c
     namespace,
     name,
     contentType: typeof type === 'string' ? (type.split(';')[0] ?? '').trim() : '',
+    accept: typeof accept === 'string' ? accept : '',
     body: undefined,
     user: undefined,
     status: undefined,

@@ -50,17 +50,32 @@ export class Store {
     return this.#objects.get(resource)?.get(toKey(namespace, name));
   }
 
-  /** In the order of their names. */
-  list(resource: ResourceName, selection: Selection): ApiObject[] {
-    if (selection.name !== undefined && (selection.namespace !== undefined || !resources[resource].namespaced)) {
+  /** In the order of their names, as they were at a revision that is not older than `oldest`; default: as they are. */
+  list(resource: ResourceName, selection: Selection, revision = this.#revision): ApiObject[] {
+    if (
+      revision === this.#revision &&
+      selection.name !== undefined &&
+      (selection.namespace !== undefined || !resources[resource].namespaced)
+    ) {
       const one = this.get(resource, selection.namespace, selection.name);
       return one !== undefined && selection.matches(one) ? [one] : [];
     }
-    const all = [...(this.#objects.get(resource)?.entries() ?? [])];
-    return all
+    return [...this.#objectsAt(resource, revision)]
       .filter(([, object]) => isSelected(selection, object))
       .toSorted(([left], [right]) => (left < right ? -1 : 1))
       .map(([, object]) => object);
+  }
+
+  #objectsAt(resource: ResourceName, revision: number): Map<string, ApiObject> {
+    const objects = new Map(this.#objects.get(resource));
+    for (const change of this.#history.toReversed()) {
+      if (change.revision <= revision) break;
+      const { namespace, name = '' } = (change.object ?? change.previous)?.metadata ?? {};
+      if (change.resource !== resource) continue;
+      if (change.previous === undefined) objects.delete(toKey(namespace, name));
+      else objects.set(toKey(namespace, name), change.previous);
+    }
+    return objects;
   }
 
   /** Creates or replaces; `metadata.resourceVersion`, and for a new object uid and creation time, are given here. */

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { decode, parseBody, parseJson } from './bodies.ts';
 import { admit, type Call, isDryRun, namespaceOf, type Reply } from './call.ts';
 import { isRecord } from './fields.ts';
+import { toPage } from './paging.ts';
 import type { ApiObject } from './resources.ts';
 import { parseSelection } from './selectors.ts';
 import {
@@ -34,15 +35,16 @@ export function list({ store, resource, target, query }: Call): Reply {
   if (query.get('resourceVersionMatch') === 'Exact' && asked < store.oldest) {
     throw expired('The provided resource version is too old.');
   }
-  const items = store.list(resource.plural, parseSelection(resource, namespaceOf(resource, target.namespace), query));
+  const selection = parseSelection(resource, namespaceOf(resource, target.namespace), query);
+  const page = toPage(store, (revision) => store.list(resource.plural, selection, revision), selection, query);
   return {
     code: 200,
     body: {
       kind: `${resource.kind}List`,
       apiVersion: resource.apiVersion,
-      metadata: { resourceVersion: String(store.revision) },
+      metadata: page.metadata,
       // The items of a list do not say what they are.
-      items: items.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item),
+      items: page.items.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item),
     },
   };
 }

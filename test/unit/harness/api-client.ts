@@ -39,6 +39,7 @@ export interface Ask {
   readonly body?: unknown;
   readonly contentType?: string;
   readonly token?: string | null;
+  readonly accept?: string;
 }
 
 export const merge = 'application/merge-patch+json';
@@ -100,7 +101,8 @@ export class ApiClient {
     await this.#agent.destroy();
   }
 
-  #request(method: string, path: string, { body, contentType, token }: Ask): Promise<Dispatcher.ResponseData> {
+  #request(method: string, path: string, asked: Ask): Promise<Dispatcher.ResponseData> {
+    const { body, contentType, token, accept = 'application/json' } = asked;
     const bearer = token === undefined ? this.#token : token;
     const bytes = body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body);
     return this.#agent.request({
@@ -109,7 +111,7 @@ export class ApiClient {
       method,
       body: bytes,
       headers: {
-        accept: 'application/json',
+        accept,
         ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
         ...(bytes === null ? {} : { 'content-type': contentType ?? 'application/json' }),
       },
