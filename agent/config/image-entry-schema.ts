@@ -3,8 +3,7 @@
 import * as z from 'zod';
 import { type RepositoryPattern, severities, type TagRule } from '../core/repository-pattern.ts';
 import * as field from './fields.ts';
-import { expression, harborLabel, repositoryGlobs, tagGlob, versionRange } from './pattern-fields.ts';
-import { publicKey } from './public-key-field.ts';
+import { expression, harborLabel, publicKey, repositoryGlobs, tagGlob, versionRange } from './pattern-fields.ts';
 
 export type ImageEntry =
   | { readonly kind: 'image'; readonly reference: string }

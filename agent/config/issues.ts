@@ -16,6 +16,9 @@ const nouns: Readonly<Record<string, string>> = {
   boolean: 'true or false',
 };
 
+/** What stands where a credential's file or a public key should stand may be the secret itself. */
+const secretPlaces: ReadonlySet<PropertyKey> = new Set(['credentials', 'signedBy']);
+
 export function toMistakes(issues: readonly Issue[], text: YamlText): readonly Mistake[] {
   return issues.flatMap((issue) => issueMistakes(issue, [], text));
 }
@@ -32,8 +35,7 @@ function issueMistakes(issue: Issue, outer: MistakePath, text: YamlText): readon
     return [{ path: toPathText(path), value: undefined, rule, line: text.lineOfKey(path) }];
   }
   const { line, value } = text.locate(path);
-  // What stands where a credential's file should stand may be the credential itself.
-  const shown = path.includes('credentials') ? undefined : value;
+  const shown = path.some((step) => secretPlaces.has(step)) ? undefined : value;
   return [{ path: toPathText(path), value: shown, rule: toRule(issue, path, shown, text), line }];
 }
 

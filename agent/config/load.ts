@@ -3,7 +3,9 @@
 import type * as z from 'zod';
 import type { Configuration, Mistake, ParsedConfiguration } from '../core/configuration.ts';
 import { toPathText } from '../core/mistake.ts';
+import { findForeignHosts } from '../core/repository-place.ts';
 import { defaultMessage, toMistakes } from './issues.ts';
+import { findHarborHosts, findRepositoryPlaces } from './repository-places.ts';
 import { configurationSchema, sections } from './schema.ts';
 import { findWarnings } from './warnings.ts';
 import { parseYaml, type YamlText } from './yaml-text.ts';
@@ -21,7 +23,9 @@ export const maxConfigurationBytes = 256 * 1024;
  * comes back unchanged, for messages.
  */
 export function parseConfiguration(text: string, source: string): ParsedConfiguration {
-  const parsed = parseText(text, configurationSchema);
+  const parsed = parseText(text, configurationSchema, (yaml) =>
+    findForeignHosts(findRepositoryPlaces(yaml), findHarborHosts(yaml)),
+  );
   if (!parsed.ok) return { ok: false, source, mistakes: parsed.mistakes };
   const warnings = toWarnings(parsed.value, parsed.text);
   return { ok: true, source, configuration: parsed.value, warnings };
@@ -31,15 +35,20 @@ export type ParsedText<T> =
   | { readonly ok: true; readonly value: T; readonly text: YamlText }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
 
-/** Never throws; mistakes come by line. */
-export function parseText<S extends z.ZodType>(text: string, schema: S): ParsedText<z.output<S>> {
+/** Never throws; mistakes come by line. `findMore`: what no single value can say. */
+export function parseText<S extends z.ZodType>(
+  text: string,
+  schema: S,
+  findMore: (yaml: YamlText) => readonly Mistake[] = () => [],
+): ParsedText<z.output<S>> {
   const fail = (mistakes: readonly Mistake[]) => ({ ok: false, mistakes }) as const;
   if (Buffer.byteLength(text) > maxConfigurationBytes) return fail([wholeTextMistake('must have at most 256 KiB')]);
   const yaml = parseYaml(text);
   if (!yaml.ok) return fail(yaml.mistakes);
   const { value, keyMistakes } = yaml.text;
   const parsed = schema.safeParse(withoutEmptySections(value), { error: () => defaultMessage });
-  const mistakes = [...keyMistakes, ...(parsed.success ? [] : toMistakes(parsed.error.issues, yaml.text))];
+  const issues = parsed.success ? [] : toMistakes(parsed.error.issues, yaml.text);
+  const mistakes = [...keyMistakes, ...issues, ...findMore(yaml.text)];
   if (mistakes.length > 0) return fail(mistakes.sort(byLine));
   // Without mistakes the parse has succeeded.
   if (!parsed.success) return fail(mistakes);

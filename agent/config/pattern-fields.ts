@@ -3,6 +3,7 @@
 import { RE2JS, RE2JSSyntaxException } from 're2js';
 import validRange from 'semver/ranges/valid.js';
 import * as z from 'zod';
+import { publicKeyRule } from '../core/cosign-signature.ts';
 import { normaliseHost, registryHostRule } from '../core/image-reference.ts';
 import { text } from './fields.ts';
 
@@ -10,6 +11,7 @@ const maxGlobLength = 255;
 /** What one glob costs grows with each of them, and names are matched by the thousand. */
 const maxStars = 5;
 const maxExpressionLength = 1_000;
+const maxKeyLength = 10_000;
 /** Harbor's. */
 const maxLabelLength = 128;
 
@@ -93,4 +95,9 @@ export const harborLabel = text((value) =>
   value.trim() === value && value !== '' && value.length <= maxLabelLength
     ? undefined
     : `must be the name of a Harbor label, of 1 to ${maxLabelLength} characters`,
+);
+
+/** In PEM. */
+export const publicKey = text((value) =>
+  value.length > maxKeyLength ? `a public key has at most ${maxKeyLength} characters` : publicKeyRule(value),
 );

@@ -5,6 +5,7 @@ import type { CredentialSource } from '../core/configuration.ts';
 import type { ParsedTeam } from '../core/team-image-sets.ts';
 import { imageSetList } from './image-set-schema.ts';
 import { parseText } from './load.ts';
+import { findRepositoryPlaces } from './repository-places.ts';
 import { sections } from './schema.ts';
 
 const noCredentials = z
@@ -28,5 +29,6 @@ export function parseTeamConfiguration(text: string, source: string): ParsedTeam
   if (!parsed.ok) return { ok: false, source, mistakes: parsed.mistakes };
   const { imageSets } = parsed.value;
   const nameLines = imageSets.map((_, index) => parsed.text.locate(['imageSets', index, 'name']).line);
-  return { ok: true, source, imageSets, nameLines };
+  const repositories = findRepositoryPlaces(parsed.text);
+  return { ok: true, source, imageSets, nameLines, repositories };
 }

@@ -2,6 +2,7 @@
 
 import type { PinBudget } from './configuration.ts';
 import type { DesiredImage } from './desired-images.ts';
+import { isRefused } from './held-image.ts';
 import { type ImagePart, PartCounts } from './image-parts.ts';
 import type { RuntimeImage } from './node-images.ts';
 import { namesOf } from './prune-protection.ts';
@@ -45,9 +46,12 @@ export function planPins({ desired, images, parts, budgetBytes }: PinWorld): Pin
   const pinned: string[] = [];
   const overBudget: string[] = [];
   let leftBytes = budgetBytes ?? Number.POSITIVE_INFINITY;
-  for (const { reference } of desired.toSorted((a, b) => b.priority - a.priority || Number(b.gate) - Number(a.gate))) {
+  for (const one of desired.toSorted((a, b) => b.priority - a.priority || Number(b.gate) - Number(a.gate))) {
+    const { reference } = one;
     const image = whole.get(reference);
     if (image === undefined || (budgetBytes === undefined && !ours.has(reference))) continue;
+    // What its registry does not give out any more is nothing to hold on to.
+    if (isRefused(one, image)) continue;
     const own = parts.get(image.id) ?? [{ key: image.id, store: 'layer', bytes: image.sizeBytes, inodes: 0 }];
     const added = own.filter(({ key }) => !counted.has(key));
     const { bytes } = new PartCounts([added]).freedBy(added);

@@ -42,7 +42,7 @@ export interface PresentImage {
   readonly imageSets: readonly string[];
   readonly imageId: string;
   readonly sizeBytes: number;
-  /** Its registry does not give it out (any more): it stays, without a pin. */
+  /** What its name stands for now is not given out (any more). What is here stays, without a pin where it is that very image. */
   readonly refusal?: ResolvedFailure;
 }
 

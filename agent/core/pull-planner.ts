@@ -2,10 +2,13 @@
 
 import type { DesiredImage } from './desired-images.ts';
 import type { Failure } from './failure.ts';
+import { hasMoved, indexByName, isAnswered } from './held-image.ts';
 import type { ManifestSummary } from './manifest.ts';
 import type { ImageFilesystem, PresentLayers, RuntimeImage } from './node-images.ts';
 import type { NodeHold } from './node-holds.ts';
 import type { PresentImage, PullPlan, PullReason, RefusedImage, UnselectedSet, WaitingPull } from './pull-plan.ts';
+import { findRefusal } from './pull-refusal.ts';
+import { findSpread, findWait, findWarming } from './pull-waits.ts';
 import { type Candidate, schedulePulls } from './pull-schedule.ts';
 import type { Watermark } from './watermark.ts';
 import type { Window } from './window.ts';
@@ -104,7 +107,7 @@ export function planPulls(world: PullWorld): PullDecision {
   let patienceEndsAt: number | undefined;
 
   for (const desired of world.desired) {
-    const { reference, imageSets } = desired;
+    const { reference, imageSets, resolved } = desired;
     const knowledge = world.manifests.get(reference);
     const manifest = knowledge?.kind === 'known' ? knowledge.manifest : undefined;
     if (world.inFlight.has(reference)) {
@@ -115,12 +118,14 @@ export function planPulls(world: PullWorld): PullDecision {
     const wait = findWait(desired, world);
     if (image?.whole === true) {
       const remote = world.remoteDigests.get(reference);
-      if (desired.refreshEveryMs !== undefined && wait === undefined) {
+      if (desired.refreshEveryMs !== undefined && wait === undefined && !isAnswered(desired)) {
         if (remote === undefined || remote.nextCheckAt <= world.now) digestLookUps.push(desired);
         else wakeTimes.push(remote.nextCheckAt);
       }
-      if (desired.refreshEveryMs === undefined || !hasMoved(reference, image, remote?.digest)) {
-        present.push({ reference, imageSets, imageId: image.id, sizeBytes: image.sizeBytes });
+      const isSettled = desired.refreshEveryMs === undefined || resolved?.refusal !== undefined;
+      if (isSettled || !hasMoved(desired, image, remote?.digest)) {
+        const refusal = resolved?.refusal === undefined ? {} : { refusal: resolved.refusal };
+        present.push({ reference, imageSets, imageId: image.id, sizeBytes: image.sizeBytes, ...refusal });
         continue;
       }
     }
@@ -129,7 +134,7 @@ export function planPulls(world: PullWorld): PullDecision {
       refused.push(refusal);
       continue;
     }
-    const delay = wait ?? findSpread(desired, world);
+    const delay = wait ?? findWarming(desired, world) ?? findSpread(desired, world);
     if (delay !== undefined) {
       waiting.push(delay);
       continue;
@@ -138,7 +143,8 @@ export function planPulls(world: PullWorld): PullDecision {
     if (knowledge?.kind === 'pending' && knowledge.patienceEndsAt > world.now) {
       patienceEndsAt = Math.max(patienceEndsAt ?? 0, knowledge.patienceEndsAt);
     }
-    if (knowledge?.kind === 'failed' && world.policy.maxImageSizeBytes !== undefined) {
+    const isSizeKnown = resolved?.child !== undefined || world.policy.maxImageSizeBytes === undefined;
+    if (knowledge?.kind === 'failed' && !isSizeKnown) {
       // A limit that cannot be checked is not passed.
       waiting.push({
         reference,
@@ -176,74 +182,7 @@ export function planPulls(world: PullWorld): PullDecision {
   };
 }
 
-function findWait(desired: DesiredImage, world: PullWorld): WaitingPull | undefined {
-  const { reference, imageSets } = desired;
-  const base = { reference, imageSets, failure: undefined, until: undefined };
-  if (!world.policy.enabled) return { ...base, reason: 'paused', message: 'prefetch.enabled is false' };
-  if (world.policy.hold !== undefined) {
-    const { reason, message } = world.policy.hold;
-    return { ...base, reason: reason === 'pressure' ? 'pressure' : 'paused', message };
-  }
-  if (desired.windows !== undefined) {
-    const states = desired.windows.map((window) => world.policy.windowState(window, world.now));
-    if (!states.some(({ open }) => open)) {
-      const opens = states.flatMap(({ changesAt }) => (changesAt === undefined ? [] : [changesAt]));
-      const until = opens.length === 0 ? undefined : Math.min(...opens);
-      return { ...base, reason: 'window', message: 'the window of its image sets is closed', until };
-    }
-  }
-  const backoff = world.backoffs.get(reference);
-  if (backoff !== undefined && backoff.until > world.now) {
-    const { failure, until } = backoff;
-    return { ...base, reason: 'backoff', message: failure.message, until, failure: failure.code };
-  }
-  return undefined;
-}
-
-/** Also before the registry is asked about it: that is what is spread. */
-function findSpread(desired: DesiredImage, world: PullWorld): WaitingPull | undefined {
-  const { reference, imageSets } = desired;
-  const due = (world.dueSince.get(reference) ?? world.now) + world.policy.spreadDelayMs(desired);
-  const until = desired.gate ? Math.min(due, world.policy.gatedGoAt ?? due) : due;
-  if (until <= world.now) return undefined;
-  const message = `prefetch.spreadOver: this node begins at ${new Date(until).toISOString()}`;
-  return { reference, imageSets, reason: 'slot', message, until, failure: undefined };
-}
-
-function findRefusal(
-  desired: DesiredImage,
-  manifest: ManifestSummary | undefined,
-  policy: PullPolicy,
-): RefusedImage | undefined {
-  const { reference, imageSets } = desired;
-  if (!policy.isAllowed(reference)) {
-    const message = 'neither prefetch.allow nor, without it, the hosts in registries match it';
-    return { reference, imageSets, code: 'policy', detail: 'not_allowed', message };
-  }
-  if (policy.maxImageSizeBytes !== undefined && manifest !== undefined) {
-    const bytes = manifest.configBytes + manifest.layers.reduce((sum, layer) => sum + layer.sizeBytes, 0);
-    if (bytes > policy.maxImageSizeBytes) {
-      const message = `its compressed size of ${bytes} bytes is above prefetch.maxImageSize (${policy.maxImageSizeBytes})`;
-      return { reference, imageSets, code: 'policy', detail: 'image_too_large', message };
-    }
-  }
-  return undefined;
-}
-
 function toReason(image: RuntimeImage | undefined): PullReason {
   if (image === undefined) return 'absent';
   return image.whole ? 'moved' : 'broken';
-}
-
-/** Moved: the registry names a digest for the tag that the image here does not carry. */
-function hasMoved(reference: string, image: RuntimeImage, remoteDigest: string | undefined): boolean {
-  if (remoteDigest === undefined) return false;
-  const repository = reference.slice(0, reference.lastIndexOf(':'));
-  return !image.digests.includes(`${repository}@${remoteDigest}`);
-}
-
-function indexByName(images: readonly RuntimeImage[]): Map<string, RuntimeImage> {
-  const named = new Map<string, RuntimeImage>();
-  for (const image of images) for (const name of [...image.tags, ...image.digests]) named.set(name, image);
-  return named;
 }

@@ -1,6 +1,7 @@
 /** The main configuration and those of the teams put together. */
 
 import type { Configuration, ImageSet, Mistake } from './configuration.ts';
+import { findForeignHosts, type RepositoryPlace } from './repository-place.ts';
 
 /** ConfigMaps with this label and value add image sets of their own. */
 export const teamLabel = { key: 'stevedore.dev/image-sets', value: 'true' };
@@ -15,6 +16,8 @@ export type ParsedTeam =
       readonly imageSets: readonly ImageSet[];
       /** Of each set's name in the text, 1-based. */
       readonly nameLines: readonly (number | undefined)[];
+      /** Every entry that names repositories: whether their host is a Harbor, the main configuration says. */
+      readonly repositories: readonly RepositoryPlace[];
     }
   | { readonly ok: false; readonly source: string; readonly mistakes: readonly Mistake[] };
 
@@ -30,7 +33,7 @@ export interface RefusedImageSets {
   /** The ConfigMap's name. */
   readonly name: string;
   readonly source: string;
-  /** One for each set whose name is taken. */
+  /** Of each set that is not taken: its name belongs to another, or it names repositories of a host that is no Harbor. */
   readonly mistakes: readonly Mistake[];
 }
 
@@ -49,11 +52,17 @@ export function mergeTeams(
 ): MergedConfiguration {
   const imageSets = main.configuration.imageSets.map((imageSet) => ({ ...imageSet, source: main.source }));
   const owners = new Map(imageSets.map(({ name }, index) => [name, toPlace(main.source, index)]));
+  const harbors = main.configuration.registries.filter(({ harbor }) => harbor);
+  const harborHosts = new Set(harbors.map(({ host }) => host));
   const refused: RefusedImageSets[] = [];
   for (const { name, parsed } of teams.toSorted(byAge)) {
     const mistakes: Mistake[] = [];
     for (const [index, imageSet] of parsed.imageSets.entries()) {
       const owner = owners.get(imageSet.name);
+      const own = parsed.repositories.filter((place) => place.imageSet === index);
+      const foreign = findForeignHosts(own, harborHosts);
+      mistakes.push(...foreign);
+      if (foreign.length > 0) continue;
       if (owner === undefined) {
         owners.set(imageSet.name, toPlace(parsed.source, index));
         imageSets.push({ ...imageSet, source: parsed.source });
