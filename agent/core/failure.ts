@@ -24,7 +24,8 @@ export type FailureCode = (typeof failureCodes)[number];
 /**
  * Finer names inside a code. `unavailable` (code `runtime`): nobody answers on the runtime's socket; `dead_socket` (code
  * `runtime`): its mounted socket file has no links left and nobody ever will; `state_folder_in_use` (code `other`): another
- * agent or `stevedore pull` holds the state folder. Of the API server: `forbidden` (code `auth`): RBAC or an admission policy refused;
+ * agent or `stevedore pull` holds the state folder; `token_realm` (code `auth`): the registry names a token service to which no
+ * credential may go. Of the API server: `forbidden` (code `auth`): RBAC or an admission policy refused;
  * `conflict` (code `other`): somebody else changed the object, or made it first; `invalid` (code `other`): it refused what was sent.
  */
 export const failureDetails = [
@@ -32,6 +33,7 @@ export const failureDetails = [
   'dead_socket',
   'state_folder_in_use',
   'auth_failed',
+  'token_realm',
   'project_missing',
   'not_found_proxy',
   'policy_blocked',

@@ -47,7 +47,7 @@ export function isSameOrigin(one: URL, other: URL): boolean {
  * The token service that a challenge names, if the credential rules allow to ask it. On the registry's own host plain http
  * is allowed only where the registry is plain http itself. On another host TLS is required, and with a credential also that `tokenHosts`
  * names it: whoever controls the challenge could otherwise collect passwords.
- * @throws Failure `auth`
+ * @throws Failure `auth`, detail `token_realm`
  */
 export function toTokenService(endpoint: Endpoint, realm: string, withCredential: boolean): URL {
   const url = URL.canParse(realm) ? new URL(realm) : undefined;
@@ -57,20 +57,18 @@ export function toTokenService(endpoint: Endpoint, realm: string, withCredential
     url.username !== '' ||
     url.password !== ''
   ) {
-    throw new Failure('auth', `${endpoint.host} names a token service that is not an http address`);
+    throw toRealmFailure(`${endpoint.host} names a token service that is not an http address`);
   }
   const isSecure = url.protocol === 'https:';
   if (!isSecure && !endpoint.plainHTTP) {
-    throw new Failure(
-      'auth',
+    throw toRealmFailure(
       `${endpoint.host} is reached over TLS but names the plain http token service ${url.origin}: nothing is sent there. ` +
         'The registry has to be told its external https address',
     );
   }
   if (isSameOrigin(url, endpoint.base) || isUpgradeOf(endpoint.base, url)) return url;
   if (!isSecure) {
-    throw new Failure(
-      'auth',
+    throw toRealmFailure(
       `${endpoint.host} names the plain http token service ${url.origin} on another host: nothing is sent there`,
     );
   }
@@ -78,13 +76,16 @@ export function toTokenService(endpoint: Endpoint, realm: string, withCredential
     withCredential &&
     !endpoint.tokenHosts.some((host) => host === url.host || host === `${url.hostname}:${url.port || '443'}`)
   ) {
-    throw new Failure(
-      'auth',
+    throw toRealmFailure(
       `${endpoint.host} names the token service ${url.host}, which is another host: ` +
         `credentials go there only when "tokenHosts" of the registry names it`,
     );
   }
   return url;
+}
+
+function toRealmFailure(message: string): Failure {
+  return new Failure('auth', message, { detail: 'token_realm' });
 }
 
 /** The same host with the default ports of http and https: what a registry behind a TLS front door says. */

@@ -78,6 +78,8 @@ export interface PullRequest {
   readonly credential: Credential | undefined;
   /** Config and layers, where the registry's manifest could be read. */
   readonly expected: readonly ExpectedBlob[] | undefined;
+  /** False: what a pull that fails or is aborted has fetched is not kept for a next one. Default true; counts where `resume` is declared. */
+  readonly keepsPartial?: boolean;
   /**
    * Called for every sign of progress, also when no byte moved (a layer being unpacked, another pull's download of a shared
    * layer): silence means a stall. At most some ten times a second. Where `resume` is declared the first call comes before

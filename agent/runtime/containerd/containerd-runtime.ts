@@ -68,7 +68,8 @@ export function createContainerdRuntime(options: { readonly endpoint: string }):
   }
 
   async function pull(request: PullRequest, signal: AbortSignal): Promise<PullResult> {
-    const leaseId = await leases.acquire(request.reference, signal);
+    const { keepsPartial = true } = request;
+    const leaseId = keepsPartial ? await leases.acquire(request.reference, signal) : undefined;
     const follower = createPullFollower(client, { request, leaseId, snapshotter: await readSnapshotter(signal) });
     await follower.begin(signal);
     const ended = new AbortController();
