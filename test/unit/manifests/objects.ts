@@ -20,7 +20,7 @@ export interface KubernetesObject {
   };
 }
 
-/** In the order of kind, namespace and name, whatever order a tool had them in. */
+/** Namespaces first, as `kubectl apply` needs it; then in the order of kind, namespace and name, whatever order a tool had them in. */
 export function parseObjects(text: string): readonly KubernetesObject[] {
   const objects = parseAllDocuments(text).map((document) => {
     const [error] = document.errors;
@@ -89,7 +89,7 @@ export function hashInputs(): string {
 }
 
 const toKey = ({ kind, metadata: { namespace = '', name } }: KubernetesObject): string =>
-  `${kind}/${namespace}/${name}`;
+  `${kind === 'Namespace' ? '' : kind}/${namespace}/${name}`;
 
 const textAt = (value: Json, key: string): string =>
   JSON.stringify((value as { readonly [key: string]: Json })[key] ?? '');

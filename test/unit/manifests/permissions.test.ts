@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Permission, permissions } from '../../../agent/cluster/permissions.ts';
+import { resolvedConfigMaps } from '../../../agent/core/resolved-config-maps.ts';
 import { type KubernetesObject, manifests, parseObjects } from './objects.ts';
 
 interface Role extends KubernetesObject {
@@ -25,14 +26,13 @@ test.each(['base', 'gate'] as const)('the roles of %s allow what the code asks f
   const allowed = readObjects(part)
     .filter((object): object is Role => object.kind === 'ClusterRole' || object.kind === 'Role')
     .flatMap((role) =>
-      role.rules.flatMap((rule) => {
-        expect(rule.resourceNames).toBeUndefined();
-        return rule.apiGroups.flatMap((group) =>
-          rule.resources.flatMap((resource) =>
-            rule.verbs.map((verb) => `${toScope(role)} ${verb} ${group}/${resource}`),
+      role.rules.flatMap(({ apiGroups, resources, verbs, resourceNames }) =>
+        apiGroups.flatMap((group) =>
+          resources.flatMap((resource) =>
+            verbs.map((verb) => `${toScope(role)} ${verb} ${group}/${resource} ${toNames(resourceNames)}`),
           ),
-        );
-      }),
+        ),
+      ),
     );
   expect(allowed.toSorted()).toEqual(asked.toSorted());
 });
@@ -59,9 +59,22 @@ test('nobody may read Secrets or Pods', () => {
   expect(text).not.toMatch(/"(?:secrets|pods|\*)["/]/);
 });
 
-function toWords({ group, resource, subresource, verbs, scope }: Permission): readonly string[] {
+test('what the coordinator publishes in is there, may be updated, and says nothing of its own', () => {
+  const published = parseObjects(readFileSync(join(manifests, 'base/resolved.yaml'), 'utf8'));
+  expect(published.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`)).toEqual(
+    resolvedConfigMaps.map((name) => `ConfigMap stevedore/${name}`),
+  );
+  // An empty `data` would be somebody's: kubectl and Flux put back what a manifest says.
+  for (const one of published) expect(Object.keys(one).toSorted()).toEqual(['apiVersion', 'kind', 'metadata']);
+});
+
+function toWords({ group, resource, subresource, verbs, scope, names }: Permission): readonly string[] {
   const name = subresource === undefined ? resource : `${resource}/${subresource}`;
-  return verbs.map((verb) => `${scope} ${verb} ${group}/${name}`);
+  return verbs.map((verb) => `${scope} ${verb} ${group}/${name} ${toNames(names)}`);
+}
+
+function toNames(names: readonly string[] | undefined): string {
+  return names === undefined ? 'any' : names.toSorted().join();
 }
 
 function toScope({ kind, metadata }: KubernetesObject): Permission['scope'] {
