@@ -30,6 +30,23 @@ export function manifestScenarios(stage: () => Stage): void {
     },
   );
 
+  test('what the coordinator published outlives everything that applies the manifests again', async () => {
+    const node = await makeNode(stage());
+    const { cluster } = stage();
+    const agent = createApiClient(cluster.endpoint, await cluster.issueToken(node.name));
+    onTestFinished(() => agent.close());
+    const path = `/api/v1/namespaces/${namespace}/configmaps/stevedore-resolved-0`;
+    const { metadata } = await cluster.admin.must('GET', path);
+    const data = { 'resolved.json': '{}' };
+    await agent.must('PUT', path, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data });
+    const rendered = await render({ overlay: 'containerd', components: ['gate', 'socket-guard'], isNowhere: true });
+    for (const how of [['--server-side', '--force-conflicts'], ['--server-side', '--force-conflicts'], [], []]) {
+      await kubectl(['apply', ...how, '-f', '-'], rendered);
+      expect((await cluster.admin.must('GET', path))['data']).toEqual(data);
+    }
+    await cluster.admin.must('PATCH', path, { data: null }, merge);
+  });
+
   test('the policy has no expression that the API server warns of', async () => {
     const { admin } = stage().cluster;
     for (const name of ['stevedore-own-node', 'stevedore-socket-guard']) {

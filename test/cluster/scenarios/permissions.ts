@@ -1,7 +1,8 @@
 /** What the agent's token is good for, and what the agent does without the policy or without its rights. */
 
 import { expect, onTestFinished, test } from 'vitest';
-import { readString } from '../../../agent/cluster/fields.ts';
+import { readList, readRecord, readString } from '../../../agent/cluster/fields.ts';
+import { isResolvedConfigMap, resolvedConfigMaps } from '../../../agent/core/resolved-config-maps.ts';
 import { type ApiClient, createApiClient, merge, type Method } from '../api-client.ts';
 import type { Stage } from '../stage.ts';
 import { makeNode, untilHeld, untilMetric, untilSaid } from '../stage-node.ts';
@@ -9,6 +10,9 @@ import { namespace, policyName } from '../test-cluster.ts';
 
 const label = (key: string, value = '1') => ({ metadata: { labels: { [key]: value } } });
 const own = 'image-set.stevedore.dev/tried';
+
+const configMapsPath = `/api/v1/namespaces/${namespace}/configmaps`;
+const configMap = (name: string, data: object) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data });
 
 /** What RBAC refuses. */
 const refused: readonly (readonly [Method, string, unknown?])[] = [
@@ -22,8 +26,17 @@ const refused: readonly (readonly [Method, string, unknown?])[] = [
   ['GET', '/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication'],
   ['GET', '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'],
   ['GET', '/apis/events.k8s.io/v1/namespaces/default/events'],
-  ['PATCH', `/api/v1/namespaces/${namespace}/configmaps/stevedore`, { data: { 'config.yaml': '' } }],
-  ['DELETE', `/api/v1/namespaces/${namespace}/configmaps/stevedore`],
+  ['PATCH', `${configMapsPath}/stevedore`, { data: { 'config.yaml': '' } }],
+  ['PUT', `${configMapsPath}/stevedore`, configMap('stevedore', { 'config.yaml': '' })],
+  ['DELETE', `${configMapsPath}/stevedore`],
+  ['POST', configMapsPath, configMap('stevedore-test', {})],
+  ['POST', configMapsPath, configMap('stevedore-resolved-0', {})],
+  ['PUT', `${configMapsPath}/stevedore-resolved-8`, configMap('stevedore-resolved-8', {})],
+  ['PUT', '/api/v1/namespaces/default/configmaps/stevedore-resolved-0', configMap('stevedore-resolved-0', {})],
+  ['GET', `${configMapsPath}/stevedore-resolved-0`],
+  ['PATCH', `${configMapsPath}/stevedore-resolved-0`, { data: {} }],
+  ['DELETE', `${configMapsPath}/stevedore-resolved-0`],
+  ['DELETE', configMapsPath],
   ['DELETE', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/stevedore-pull-0`],
   ['POST', '/api/v1/namespaces/default/configmaps', { metadata: { name: 'stevedore-test' } }],
   ['POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'stevedore-test-new' } }],
@@ -49,6 +62,30 @@ export function permissionScenarios(stage: () => Stage): void {
     await must('GET', '/api/v1/nodes');
     await must('GET', `/api/v1/namespaces/${namespace}/configmaps`);
     await must('GET', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`);
+  });
+
+  test('of ConfigMaps the eight of the coordinator may be updated, and none of them made', async () => {
+    const { cluster } = stage();
+    const node = await makeNode(stage());
+    const { ask, must } = await clientOf(node.name);
+    const { items } = await must('GET', configMapsPath);
+    const published = readList(items)
+      .map((item) => readRecord(readRecord(item)['metadata']))
+      .filter(({ name }) => isResolvedConfigMap(readString(name) ?? ''));
+    expect(published.map(({ name }) => name).toSorted()).toEqual(resolvedConfigMaps);
+    for (const metadata of published) {
+      const path = `${configMapsPath}/${readString(metadata['name'])}`;
+      const updated = await must('PUT', path, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { probe: 'x' } });
+      expect(updated['data']).toEqual({ probe: 'x' });
+      const stale = await ask('PUT', path, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { probe: 'y' } });
+      expect(stale.status).toBe(409);
+      await cluster.admin.must('PATCH', path, { data: null }, merge);
+    }
+    const [last] = resolvedConfigMaps.slice(-1);
+    await cluster.admin.must('DELETE', `${configMapsPath}/${last}`);
+    const again = await ask('PUT', `${configMapsPath}/${last}`, configMap(last ?? '', {}));
+    await cluster.admin.must('POST', configMapsPath, configMap(last ?? '', {}));
+    expect(again.status).toBe(404);
   });
 
   test('the policy refuses another node, a foreign label, and a token that names no node', async () => {
