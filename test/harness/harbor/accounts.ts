@@ -18,7 +18,9 @@ export interface NewRobot {
   /** Of a project robot; `permissions` may then be those in the project only. */
   readonly project?: string;
   readonly secret?: string;
+  readonly description?: string;
   readonly expiresAt?: Date;
+  readonly disabled?: boolean;
 }
 
 export const anonymous: Account = { kind: 'anonymous' };
@@ -40,15 +42,17 @@ export class Accounts {
   /** Changeable at run time, as in Harbor: it renames all robots at once. */
   robotPrefix = 'robot$';
 
-  add({ name, project, permissions, secret = `Secret${this.robots.length + 1}`, expiresAt }: NewRobot): Robot {
+  add(wanted: NewRobot): Robot {
+    const { name, project, permissions, secret = `Secret${this.robots.length + 1}` } = wanted;
     const robot: Robot = {
       id: this.robots.length + 1,
       name,
       project,
       secret,
+      description: wanted.description,
       permissions: toGroups(permissions, project),
-      disabled: false,
-      expiresAt,
+      disabled: wanted.disabled ?? false,
+      expiresAt: wanted.expiresAt,
       createdAt: new Date(),
     };
     this.robots.push(robot);

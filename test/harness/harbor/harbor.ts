@@ -29,15 +29,7 @@ import { Backend } from './backend.ts';
 import type { HarborRequest } from './call.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type NewContent, pushImageTo, putContent } from './content.ts';
-import {
-  type Artifact,
-  isDigest,
-  type Label,
-  type Project,
-  projectOf,
-  type RetentionRule,
-  type Robot,
-} from './model.ts';
+import { type Artifact, isDigest, type Label, type Project, type RetentionRule, type Robot } from './model.ts';
 import { type HarborFaults, startServer, type Tls } from './server.ts';
 import { type StorageHost, startStorageHost } from './storage-host.ts';
 import { HarborSystem, type Installation, type NewProject, type Timing } from './system.ts';

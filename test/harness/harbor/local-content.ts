@@ -1,7 +1,7 @@
 /** Manifests, blobs and tags of what Harbor's own registry holds: ordinary projects, and the cached part of proxy projects. */
 
-import type { IncomingMessage } from 'node:http';
-import { pipeline } from 'node:stream/promises';
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Answer, notFound, toError } from './answers.ts';
 import type { Call } from './call.ts';
 import type { Project } from './model.ts';
@@ -34,8 +34,25 @@ export function toPassedOn(answer: IncomingMessage): Answer {
   return {
     status: answer.statusCode ?? 500,
     headers,
-    write: (outgoing, signal) => pipeline(answer, outgoing, { signal }),
+    write: (outgoing, signal) => passOn(answer, outgoing, signal),
   };
+}
+
+/** What came before the registry broke off is sent: it promises a whole blob with its 416. */
+async function passOn(answer: IncomingMessage, outgoing: ServerResponse, signal: AbortSignal): Promise<void> {
+  const leave = (): void => void answer.destroy();
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    for await (const part of answer as AsyncIterable<Buffer>) {
+      if (!outgoing.write(part)) await once(outgoing, 'drain', { signal });
+    }
+    outgoing.end();
+  } catch {
+    outgoing.socket?.destroySoon();
+  } finally {
+    signal.removeEventListener('abort', leave);
+    answer.destroy();
+  }
 }
 
 export async function answerLocalManifest(

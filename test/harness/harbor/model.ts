@@ -19,6 +19,7 @@ export interface Robot {
   /** Of a project robot. */
   readonly project: string | undefined;
   secret: string;
+  description: string | undefined;
   permissions: readonly PermissionGroup[];
   disabled: boolean;
   /** Undefined: never. */

@@ -12,7 +12,6 @@ import type { Upstream } from './upstream.ts';
 
 const imageChecks = 10;
 const indexChecks = 20;
-const tagTries = 60;
 
 export interface Proxied {
   readonly project: Project;
@@ -42,6 +41,10 @@ export class ProxyCache {
   /** Digests of rewritten indexes by the digest that was asked for. */
   readonly #rewritten = new Map<string, string>();
   readonly #storing = new Set<string>();
+  /** Tags of HEADs whose artifact is not there yet, by repository and digest. */
+  readonly #wantedTags = new Map<string, Set<string>>();
+  /** Images that loops wait for, by repository and digest. */
+  readonly #awaited = new Map<string, number>();
   #running = 0;
 
   constructor(system: HarborSystem) {
@@ -62,7 +65,10 @@ export class ProxyCache {
     const isIndex = mediaType.includes('image.index') || mediaType.includes('manifest.list');
     this.#inBackground(async () => {
       if (isIndex) await this.#storeIndex(proxied, asked, content, mediaType);
-      else await this.#storeImage(proxied, tag, content, mediaType);
+      else
+        await this.#awaiting(`${proxied.repository}@${toDigest(content)}`, () =>
+          this.#storeImage(proxied, tag, content, mediaType),
+        );
     });
   }
 
@@ -71,20 +77,33 @@ export class ProxyCache {
     this.#inBackground(() => this.#fetchBlob(proxied, digest, cost));
   }
 
-  /** After a HEAD by tag: until the artifact is there. */
+  /** After a HEAD by tag: once the artifact is there, which Harbor waits for for ten minutes. */
   ensureTag({ repository }: Proxied, digest: string, tag: string): void {
+    const local = this.#rewritten.get(digest) ?? digest;
+    if (this.#system.catalogue.find(repository, local) !== undefined) {
+      this.#tag(repository, local, tag);
+      return;
+    }
+    const key = `${repository}@${digest}`;
+    this.#wantedTags.set(key, (this.#wantedTags.get(key) ?? new Set()).add(tag));
+  }
+
+  #tag(repository: string, digest: string, tag: string): void {
     const { catalogue, timing, end } = this.#system;
     this.#inBackground(async () => {
-      for (let tries = 0; tries < tagTries; tries += 1) {
-        await wait(timing.tagPeriodMs, undefined, { signal: end });
-        const local = this.#rewritten.get(digest) ?? digest;
-        if (catalogue.find(repository, local) === undefined) continue;
-        catalogue.tag(repository, tag, local);
-        const known = catalogue.repositories.get(repository)?.tags.get(tag);
-        if (known !== undefined) known.pulledAt = new Date();
-        return;
-      }
+      await wait(timing.tagPeriodMs, undefined, { signal: end });
+      catalogue.tag(repository, tag, digest);
+      const known = catalogue.repositories.get(repository)?.tags.get(tag);
+      if (known !== undefined) known.pulledAt = new Date();
     });
+  }
+
+  /** @param asked the digest by which a client knows it, where it is another */
+  #tagAsWanted({ repository, digest }: Artifact, asked = digest): void {
+    for (const key of new Set([`${repository}@${asked}`, `${repository}@${digest}`])) {
+      for (const tag of this.#wantedTags.get(key) ?? []) this.#tag(repository, digest, tag);
+      this.#wantedTags.delete(key);
+    }
   }
 
   async #storeImage(proxied: Proxied, tag: string | undefined, content: Buffer, mediaType: string): Promise<void> {
@@ -101,7 +120,7 @@ export class ProxyCache {
       missing = needed.filter((_, at) => there[at] === false);
     }
     for (const digest of missing) await this.#fetchBlob(proxied, digest, { heads: 0, manifests: 0, blobs: 0 });
-    await this.#add(proxied, content, mediaType);
+    this.#tagAsWanted(await this.#add(proxied, content, mediaType));
     if (tag !== undefined) this.#system.catalogue.tag(repository, tag, toDigest(content));
   }
 
@@ -112,7 +131,9 @@ export class ProxyCache {
     this.#indexes.set(`${repository}@${toDigest(content)}`, { content, mediaType });
     const entries = (JSON.parse(content.toString()) as { manifests?: IndexEntry[] }).manifests ?? [];
     let kept: readonly IndexEntry[] = [];
-    for (let checks = 0; checks < indexChecks; checks += 1) {
+    // With short periods on a busy machine its time would be over before that of its children.
+    const isAwaited = (): boolean => entries.some(({ digest }) => this.#awaited.has(`${repository}@${digest}`));
+    for (let checks = 0; checks < indexChecks || isAwaited(); checks += 1) {
       await wait(timing.checkPeriodMs, undefined, { signal: end });
       kept = entries.filter(({ digest }) => catalogue.find(repository, digest) !== undefined);
       if (kept.length === entries.length) break;
@@ -120,7 +141,18 @@ export class ProxyCache {
     if (kept.length === 0) return;
     const rewritten = rewriteIndex(kept);
     this.#rewritten.set(asked, toDigest(rewritten));
-    await this.#add(proxied, rewritten, typeOfIndex(kept));
+    this.#tagAsWanted(await this.#add(proxied, rewritten, typeOfIndex(kept)), asked);
+  }
+
+  async #awaiting(key: string, run: () => Promise<void>): Promise<void> {
+    this.#awaited.set(key, (this.#awaited.get(key) ?? 0) + 1);
+    try {
+      await run();
+    } finally {
+      const left = (this.#awaited.get(key) ?? 1) - 1;
+      if (left === 0) this.#awaited.delete(key);
+      else this.#awaited.set(key, left);
+    }
   }
 
   async #fetchBlob(

@@ -78,12 +78,13 @@ export function listLabels({ labels }: HarborSystem, call: Call): Answer {
 
 /** By itself a robot is not found: it takes a system right, or one in the project of a project robot. */
 export function toRobotBody(accounts: Accounts, robot: Robot): unknown {
-  const { id, project, permissions, disabled, expiresAt, createdAt } = robot;
+  const { id, project, permissions, description, disabled, expiresAt, createdAt } = robot;
   const lifetimeMs = expiresAt === undefined ? undefined : expiresAt.getTime() - createdAt.getTime();
   return {
     creation_time: toTime(createdAt),
     creator_ref: 1,
     creator_type: 'local',
+    ...(description === undefined ? {} : { description }),
     disable: disabled,
     duration: lifetimeMs === undefined ? -1 : Math.ceil(lifetimeMs / 86_400_000),
     editable: true,
