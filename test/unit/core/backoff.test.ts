@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { backoffMs, vanishedBackoffMs } from '../../../agent/core/backoff.ts';
-import { Failure } from '../../../agent/core/failure.ts';
+import { Failure, type FailureCode } from '../../../agent/core/failure.ts';
+
+const minute = 60_000;
 
 describe('backoffMs', () => {
   test('grows from failure to failure up to a cap, with full jitter', () => {
@@ -13,6 +15,40 @@ describe('backoffMs', () => {
 
   test.each(['auth', 'not_found', 'tls', 'policy', 'no_platform', 'quota'] as const)('%s waits minutes', (code) => {
     expect(backoffMs(new Failure(code, 'no'), 1, 0)).toBeGreaterThanOrEqual(300_000);
+  });
+
+  test('a refusal by policy is tried once an hour', () => {
+    const refused = new Failure('policy', '412', { detail: 'policy_blocked' });
+    for (const failures of [1, 10, 100]) {
+      expect(backoffMs(refused, failures, 0)).toBe(60 * minute);
+      expect(backoffMs(refused, failures, 1)).toBeLessThanOrEqual(70 * minute);
+    }
+  });
+
+  test.each<[FailureCode, number, number]>([
+    ['network', 0.5, 300.5],
+    ['timeout', 0.5, 300.5],
+    ['upstream', 0.5, 300.5],
+    ['runtime', 0.5, 300.5],
+    ['other', 0.5, 300.5],
+    ['rate_limited', 5, 605],
+    ['no_space', 30, 630],
+    ['auth', 300, 900],
+    ['not_found', 300, 900],
+    ['tls', 300, 900],
+    ['policy', 3_600, 4_200],
+    ['no_platform', 300, 900],
+    ['quota', 300, 900],
+  ])('%s waits between %s and %s seconds', (code, least, most) => {
+    const failure = new Failure(code, 'no');
+    expect(backoffMs(failure, 1, 0)).toBe(least * 1_000);
+    expect(backoffMs(failure, 1_000, 1)).toBe(most * 1_000);
+  });
+
+  test('a name that cannot be resolved is tried again soon, whatever else is wrong with the network', () => {
+    const dns = new Failure('network', 'no', { detail: 'dns' });
+    expect(backoffMs(dns, 1, 0)).toBe(1_000);
+    expect(backoffMs(dns, 1_000, 1)).toBe(121_000);
   });
 
   test('the false 404 of a proxy project is tried again soon', () => {

@@ -13,6 +13,8 @@ export interface HarborStubOptions {
   /** Where the challenge sends clients; default: the server itself. */
   readonly realm?: string;
   readonly expiresIn?: number | undefined;
+  /** Accounts that exist and have no right here. */
+  readonly outsiders?: readonly HarborLogin[];
 }
 
 export class HarborStub {
@@ -53,7 +55,8 @@ export class HarborStub {
       return { status: 400, body: `Unable to handle service: ${searchParams.get('service') ?? ''}` };
     }
     const isGood = request.authorization === basicOf(this.#options.login);
-    if (!searchParams.has('scope') && !isGood) return { status: 401 };
+    const isKnown = isGood || (this.#options.outsiders ?? []).some((one) => request.authorization === basicOf(one));
+    if (!searchParams.has('scope') && !isKnown) return { status: 401 };
     const token = isGood ? `${this.tokens.good}-${++this.#issued}` : this.tokens.bad;
     const { expiresIn = 1800 } = this.#options;
     return { status: 200, body: { token, access_token: '', ...(expiresIn > 0 ? { expires_in: expiresIn } : {}) } };

@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest';
 import { Credential } from '../../../agent/core/credentials.ts';
 import { type ImageReference, parseReference } from '../../../agent/core/image-reference.ts';
 import type { EndpointSettings } from '../../../agent/registry/endpoint.ts';
+import type { ImageSource } from '../../../agent/registry/image-source.ts';
 import { createOciRegistry, type OciRegistryOptions } from '../../../agent/registry/oci-registry.ts';
 import type { Registry } from '../../../agent/registry/registry.ts';
 import { HarborStub, type HarborStubOptions } from './harbor-stub.ts';
@@ -30,7 +31,10 @@ export function plain(server: StubServer, overrides: Partial<EndpointSettings> =
   };
 }
 
-export function clientOf(registries: readonly EndpointSettings[], options: Partial<OciRegistryOptions> = {}): Registry {
+export function clientOf(
+  registries: readonly EndpointSettings[],
+  options: Partial<OciRegistryOptions> = {},
+): Registry & ImageSource {
   const registry = createOciRegistry({
     registries: () => registries,
     platform: { os: 'linux', architecture: 'amd64' },
@@ -48,14 +52,19 @@ export async function startOpen(options: Partial<OciRegistryOptions> = {}) {
   return { server, repository, registry: clientOf([plain(server)], options), reference: referenceOf(server) };
 }
 
+export interface StartHarborOptions extends Partial<HarborStubOptions> {
+  readonly settings?: Partial<EndpointSettings>;
+  readonly client?: Partial<OciRegistryOptions>;
+}
+
 /** The same behind Harbor's login. */
-export async function startHarbor(options: Partial<HarborStubOptions> & { settings?: Partial<EndpointSettings> } = {}) {
+export async function startHarbor(options: StartHarborOptions = {}) {
   const server = await startServer();
   const repository = new Repository('app/web');
   const harbor = new HarborStub(server, { login: robot, ...options });
   server.use(harbor.protect(repository.handler));
   server.use(harbor.tokenService);
-  const registry = clientOf([plain(server, options.settings)]);
+  const registry = clientOf([plain(server, options.settings)], options.client);
   const credential = new Credential(server.host, robot.username, robot.password);
   return { server, repository, harbor, registry, credential, reference: referenceOf(server) };
 }

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 
 export interface SeenRequest {
   readonly method: string;
@@ -20,6 +21,8 @@ export interface Answer {
   readonly body?: string | Buffer | object;
   /** `hang`: the headers, a part of the body, then nothing; `cut`: the connection breaks there. */
   readonly then?: 'hang' | 'cut';
+  /** Without Content-Length. */
+  readonly chunked?: boolean;
 }
 
 export type Reply = Answer | 'hang' | 'reset';
@@ -27,8 +30,11 @@ export type Handler = (request: SeenRequest) => Reply | undefined;
 
 export class StubServer {
   readonly requests: SeenRequest[] = [];
+  /** Those whose client closed the connection before the answer was complete. */
+  readonly left: SeenRequest[] = [];
   readonly #server: Server;
   readonly #handlers: Handler[] = [];
+  readonly #streams = new Map<string, { bytes: Buffer; parts: number; pauseMs: number }>();
   #held = false;
   readonly #waiting: (() => void)[] = [];
 
@@ -67,6 +73,11 @@ export class StubServer {
     });
   }
 
+  /** Answers with the bytes in so many parts, with a pause before each. */
+  stream(path: string, bytes: Buffer, parts: number, pauseMs: number): void {
+    this.#streams.set(path, { bytes, parts, pauseMs });
+  }
+
   seen(method: string, pathStart: string): SeenRequest[] {
     return this.requests.filter((one) => one.method === method && one.path.startsWith(pathStart));
   }
@@ -93,7 +104,12 @@ export class StubServer {
       headers: request.headers,
     };
     this.requests.push(seen);
+    response.once('close', () => {
+      if (!response.writableFinished) this.left.push(seen);
+    });
     const answer = () => {
+      const stream = this.#streams.get(seen.path);
+      if (stream !== undefined) return void send(response, stream);
       for (const handler of this.#handlers) {
         const reply = handler(seen);
         if (reply !== undefined) return write(response, seen, reply);
@@ -105,19 +121,34 @@ export class StubServer {
   }
 }
 
+async function send(
+  response: ServerResponse,
+  { bytes, parts, pauseMs }: { bytes: Buffer; parts: number; pauseMs: number },
+): Promise<void> {
+  response.writeHead(200, { 'content-length': bytes.length }).flushHeaders();
+  const size = Math.ceil(bytes.length / parts);
+  for (let start = 0; start < bytes.length; start += size) {
+    await wait(pauseMs);
+    response.write(bytes.subarray(start, start + size));
+  }
+  response.end();
+}
+
 function write(response: ServerResponse, request: SeenRequest, reply: Reply): void {
   if (reply === 'hang') return;
   if (reply === 'reset') {
     response.socket?.destroy();
     return;
   }
-  const { status, headers = {}, body = '', then } = reply;
+  const { status, headers = {}, body = '', then, chunked } = reply;
   const isText = typeof body === 'string' || Buffer.isBuffer(body);
   const bytes = isText ? Buffer.from(body) : Buffer.from(JSON.stringify(body));
   response.statusCode = status;
   if (!isText) response.setHeader('content-type', 'application/json; charset=utf-8');
-  response.setHeader('content-length', then === undefined ? bytes.length : bytes.length + 100);
+  if (chunked !== true) response.setHeader('content-length', then === undefined ? bytes.length : bytes.length + 100);
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  // Node would add the length of a body that is written at once.
+  if (chunked === true) response.flushHeaders();
   if (request.method === 'HEAD') response.end();
   else if (then === undefined) response.end(bytes);
   else response.write(bytes, () => (then === 'cut' ? response.socket?.destroy() : undefined));
