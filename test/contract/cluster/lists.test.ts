@@ -49,6 +49,20 @@ describe('ConfigMaps', () => {
     expect(adapter.asked.filter((one) => one === 'list configmaps 410')).toHaveLength(1);
   });
 
+  test('a list that brings nothing new tells nothing', async () => {
+    const adapter = await startAdapter();
+    put(adapter, first, { 'resolved.json': '{}' });
+    const watching = await startWatching(adapter.cluster);
+    onTestFinished(() => watching.stop());
+    adapter.server.faults.answers.push({ answer: 410, verb: 'watch', resource: 'configmaps' });
+    adapter.server.endWatches();
+    await until(() => expect(lists(adapter, 'configmaps')).toHaveLength(2));
+    put(adapter, first, { 'resolved.json': '{"new":1}' });
+    await until(() => expect(watching.resolved.at(-1)?.[0]?.data).toEqual({ 'resolved.json': '{"new":1}' }));
+    expect(watching.resolved).toHaveLength(2);
+    expect(watching.configMaps).toHaveLength(1);
+  });
+
   test('who does not want what was resolved is not told, and told the rest', async () => {
     const { server, cluster } = await startAdapter();
     server.put('configmaps', { metadata: { name: first, namespace } });
