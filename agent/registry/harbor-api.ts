@@ -176,7 +176,7 @@ export function createHarbor(options: HarborOptions): Harbor {
 
     readRetention: (login, retentionId, signal) =>
       as(login, signal, async (account) => {
-        const needs = { resource: 'tag-retention', action: 'read' };
+        const needs = { resource: 'tag-retention', action: 'read', isOfSomeProject: true };
         const question = { path: `retentions/${retentionId}`, subject: `retention policy ${retentionId}`, needs };
         return parseRetention(await client.read(account, question, signal));
       }),

@@ -12,8 +12,9 @@ export interface NeededPermission {
   /** As Harbor's API calls them: `artifact`, `list`. */
   readonly resource: string;
   readonly action: string;
-  /** Undefined: one of the whole system. */
+  /** Undefined: one of the whole system, or of a project whose name whoever asks does not know. */
   readonly project?: string;
+  readonly isOfSomeProject?: boolean;
 }
 
 export interface Refusal {
@@ -69,9 +70,10 @@ export function missingProject(host: string, project: string): Failure {
 }
 
 /** `artifact:list (List Artifact) on project ml`: as the API and as Harbor's robot dialogue call it. */
-export function formatPermission({ resource, action, project }: NeededPermission): string {
+export function formatPermission({ resource, action, project, isOfSomeProject }: NeededPermission): string {
   const words = `${action} ${resource.replaceAll('-', ' ')}`.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
-  return `${resource}:${action} (${words}) ${project === undefined ? 'of the system' : `on project ${project}`}`;
+  const place = isOfSomeProject === true ? 'on its project' : 'of the system';
+  return `${resource}:${action} (${words}) ${project === undefined ? place : `on project ${project}`}`;
 }
 
 /** A success that is not what was asked for: a portal's page, a sign-in form. */

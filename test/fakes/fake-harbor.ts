@@ -153,7 +153,7 @@ export class FakeHarbor extends FakeHarborContent implements Harbor {
     return this.#run('readRetention', String(id), login, signal, (account) => {
       const owner = [...this.projects.values()].find(({ metadata }) => metadata['retention_id'] === String(id));
       const [needs, rights] = [
-        { resource: 'tag-retention', action: 'read' },
+        { resource: 'tag-retention', action: 'read', isOfSomeProject: true },
         this.rightsIn(account, owner?.name ?? '/'),
       ];
       if (!rights.includes('tag-retention:read')) throw forbidden(this.host, account.credential?.username, needs);
