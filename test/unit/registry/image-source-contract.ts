@@ -12,6 +12,9 @@ export interface ImageSourceHarness {
   readonly openHost: string;
   readonly privateHost: string;
   readonly login: { readonly username: string; readonly password: string };
+  /** First part of repository names, of those that everybody may read and of the others; default `app`. */
+  readonly openProject?: string;
+  readonly privateProject?: string;
   /** Puts an index for the platforms under the reference; another seed is another image. Returns what the source should say of all of them. */
   pushIndex(reference: string, seed: string, platforms: readonly Platform[]): Promise<SourceImage>;
   /** A single manifest; returns what the source should say of linux/amd64. */
@@ -34,10 +37,10 @@ export function describeImageSource(name: string, start: () => Promise<ImageSour
   describe(`image source contract: ${name}`, () => {
     let harness: ImageSourceHarness;
     const never = new AbortController().signal;
-    const at = (host: string, rest: string): ImageReference => parseReference(`${host}/${rest}`);
-    const open = (rest: string): ImageReference => at(harness.openHost, rest);
+    const openName = (rest: string) => `${harness.openHost}/${harness.openProject ?? 'app'}/${rest}`;
+    const open = (rest: string): ImageReference => parseReference(openName(rest));
     const push = (rest: string, seed: string, platforms = [amd64, arm64]): Promise<SourceImage> =>
-      harness.pushIndex(`${harness.openHost}/${rest}`, seed, platforms);
+      harness.pushIndex(openName(rest), seed, platforms);
     const blobsOf = (image: SourceImage) => image.platforms.flatMap(({ config, layers }) => [config, ...layers]);
 
     beforeEach(async () => {
@@ -50,19 +53,19 @@ export function describeImageSource(name: string, start: () => Promise<ImageSour
 
     test('a head gives the digest of the index that a tag points to, and moves with it; a digest gives itself', async () => {
       const { source } = harness;
-      const first = await push('app/web:v1', 'one');
-      expect(await source.headManifest(open('app/web:v1'), [], never)).toEqual({ digest: first.digest });
-      const second = await push('app/web:v1', 'two');
+      const first = await push('web:v1', 'one');
+      expect(await source.headManifest(open('web:v1'), [], never)).toEqual({ digest: first.digest });
+      const second = await push('web:v1', 'two');
       expect(second.digest).not.toBe(first.digest);
-      expect(await source.headManifest(open('app/web:v1'), [], never)).toEqual({ digest: second.digest });
-      expect(await source.headManifest(open(`app/web@${first.digest}`), [], never)).toEqual({ digest: first.digest });
+      expect(await source.headManifest(open('web:v1'), [], never)).toEqual({ digest: second.digest });
+      expect(await source.headManifest(open(`web@${first.digest}`), [], never)).toEqual({ digest: first.digest });
     });
 
     test('an unknown tag, digest or repository is not_found', async () => {
       const { source } = harness;
-      await push('app/web:v1', 'one');
+      await push('web:v1', 'one');
       const missing = { code: 'not_found' };
-      for (const rest of ['app/web:nosuch', `app/web@${absent}`, 'app/nosuch:v1']) {
+      for (const rest of ['web:nosuch', `web@${absent}`, 'nosuch:v1']) {
         await expect(source.headManifest(open(rest), [], never)).rejects.toMatchObject(missing);
         await expect(source.readImage(open(rest), [amd64], [], never)).rejects.toMatchObject(missing);
       }
@@ -70,33 +73,33 @@ export function describeImageSource(name: string, start: () => Promise<ImageSour
 
     test('an image is read for the platforms that are asked for; what it does not have is missing', async () => {
       const { source } = harness;
-      const image = await push('app/web:v1', 'one');
+      const image = await push('web:v1', 'one');
       const [first, second] = image.platforms;
-      expect(await source.readImage(open('app/web:v1'), [amd64, arm64], [], never)).toEqual(image);
-      expect(await source.readImage(open(`app/web@${image.digest}`), [arm64, riscv], [], never)).toEqual({
+      expect(await source.readImage(open('web:v1'), [amd64, arm64], [], never)).toEqual(image);
+      expect(await source.readImage(open(`web@${image.digest}`), [arm64, riscv], [], never)).toEqual({
         ...image,
         platforms: [second],
         missing: [riscv],
       });
       const newer: Platform = { ...amd64, variant: 'v3' };
-      expect(await source.readImage(open('app/web:v1'), [newer], [], never)).toEqual({
+      expect(await source.readImage(open('web:v1'), [newer], [], never)).toEqual({
         ...image,
         platforms: [{ ...first, platform: newer }],
       });
     });
 
     test('a single manifest is what every platform pulls', async () => {
-      const { source, openHost } = harness;
-      const image = await harness.pushSingle(`${openHost}/app/web:v1`, 'one');
-      expect(await source.readImage(open('app/web:v1'), [amd64], [], never)).toEqual(image);
-      const arm = await source.readImage(open('app/web:v1'), [arm64], [], never);
+      const { source } = harness;
+      const image = await harness.pushSingle(openName('web:v1'), 'one');
+      expect(await source.readImage(open('web:v1'), [amd64], [], never)).toEqual(image);
+      const arm = await source.readImage(open('web:v1'), [arm64], [], never);
       expect(arm).toMatchObject({ missing: [], platforms: [{ platform: arm64, digest: image.digest }] });
     });
 
     test('blobs: there or not, opened and left, read to their end with every byte counted', async () => {
       const { source } = harness;
-      const image = await push('app/web:v1', 'one');
-      const reference = open('app/web:v1');
+      const image = await push('web:v1', 'one');
+      const reference = open('web:v1');
       expect(blobsOf(image).length).toBeGreaterThan(2);
       for (const blob of blobsOf(image)) {
         expect(await source.hasBlob(reference, blob.digest, [], never)).toBe(true);
@@ -117,42 +120,43 @@ export function describeImageSource(name: string, start: () => Promise<ImageSour
 
     test('a blob of another size than was said is no success', async () => {
       const { source } = harness;
-      const image = await push('app/web:v1', 'one');
+      const image = await push('web:v1', 'one');
       const mismatch = { code: 'upstream', detail: 'digest_mismatch' };
       for (const difference of [-1, 1]) {
         const [blob] = blobsOf(image).map((one) => ({ ...one, sizeBytes: one.sizeBytes + difference }));
         if (blob === undefined) throw new Error('no blob');
-        await expect(source.discardBlob(open('app/web:v1'), blob, [], never)).rejects.toMatchObject(mismatch);
+        await expect(source.discardBlob(open('web:v1'), blob, [], never)).rejects.toMatchObject(mismatch);
       }
     });
 
     test('tags are listed, all of them', async () => {
       const { source } = harness;
-      for (const tag of ['v1', 'v2', 'latest']) await push(`app/web:${tag}`, tag);
-      expect([...(await source.listTags(open('app/web:v1'), [], never))].sort()).toEqual(['latest', 'v1', 'v2']);
+      for (const tag of ['v1', 'v2', 'latest']) await push(`web:${tag}`, tag);
+      expect([...(await source.listTags(open('web:v1'), [], never))].sort()).toEqual(['latest', 'v1', 'v2']);
     });
 
     test('signatures: none, or what cosign left', async () => {
-      const { source, openHost, sign } = harness;
-      const image = await push('app/web:v1', 'one');
-      expect(await source.readSignatures(open('app/web:v1'), image.digest, [], never)).toEqual([]);
+      const { source, sign } = harness;
+      const image = await push('web:v1', 'one');
+      expect(await source.readSignatures(open('web:v1'), image.digest, [], never)).toEqual([]);
       if (sign === undefined) return;
       const simple: StoredSignature = { kind: 'simple', payload: Buffer.from('{"critical":{}}'), signature: 'MEQ=' };
       const bundle: StoredSignature = { kind: 'bundle', bundle: Buffer.from('{"dsseEnvelope":{}}') };
-      await sign(`${openHost}/app/web`, image.digest, simple);
-      expect(await source.readSignatures(open('app/web:v1'), image.digest, [], never)).toEqual([simple]);
-      await sign(`${openHost}/app/web`, image.digest, bundle);
-      const both = await source.readSignatures(open('app/web:v1'), image.digest, [], never);
+      await sign(openName('web'), image.digest, simple);
+      expect(await source.readSignatures(open('web:v1'), image.digest, [], never)).toEqual([simple]);
+      await sign(openName('web'), image.digest, bundle);
+      const both = await source.readSignatures(open('web:v1'), image.digest, [], never);
       expect(both).toHaveLength(2);
       expect(both).toEqual(expect.arrayContaining([simple, bundle]));
     });
 
     test('a private registry is read with the first credential that it accepts, else auth', async () => {
-      const { source, privateHost, login } = harness;
-      const image = await harness.pushIndex(`${privateHost}/app/web:v1`, 'one', [amd64]);
+      const { source, privateHost, privateProject = 'app', login } = harness;
+      const name = `${privateHost}/${privateProject}/web:v1`;
+      const image = await harness.pushIndex(name, 'one', [amd64]);
       const [blob] = blobsOf(image);
       if (blob === undefined) throw new Error('no blob');
-      const reference = at(privateHost, 'app/web:v1');
+      const reference = parseReference(name);
       const credential = (password: string, host = privateHost) => new Credential(host, login.username, password);
       const tried = [credential('guess'), credential(login.password)];
       expect(await source.headManifest(reference, tried, never)).toEqual({ digest: image.digest });
@@ -171,8 +175,8 @@ export function describeImageSource(name: string, start: () => Promise<ImageSour
 
     test('an abort throws its reason, before and during a call', async () => {
       const { source } = harness;
-      const image = await push('app/web:v1', 'one');
-      const reference = open('app/web:v1');
+      const image = await push('web:v1', 'one');
+      const reference = open('web:v1');
       const [blob] = blobsOf(image);
       if (blob === undefined) throw new Error('no blob');
       const reason = new Error('no longer wanted');
