@@ -7,6 +7,7 @@ import { startRealCluster } from './real-cluster.ts';
 import { gateScenarios } from './scenarios/gate.ts';
 import { holdScenarios } from './scenarios/holds.ts';
 import { permissionScenarios } from './scenarios/permissions.ts';
+import { publishingScenarios } from './scenarios/publishing.ts';
 import { slotScenarios, slowSlotScenarios } from './scenarios/slots.ts';
 import { uninstallScenarios } from './scenarios/uninstall.ts';
 import { watchingScenarios } from './scenarios/watching.ts';
@@ -22,6 +23,7 @@ describeWith([...needs.containerd, ...needs.registry], 'on a real API server', (
     slotScenarios(stage);
     slowSlotScenarios(stage);
   });
+  describe('publishing', () => publishingScenarios(stage));
   describe('permissions', () => permissionScenarios(stage));
   describe('uninstall', () => uninstallScenarios(stage));
 });

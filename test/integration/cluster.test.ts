@@ -4,6 +4,7 @@ import { startInProcessCluster } from '../cluster/in-process-cluster.ts';
 import { gateScenarios } from '../cluster/scenarios/gate.ts';
 import { holdScenarios } from '../cluster/scenarios/holds.ts';
 import { permissionScenarios } from '../cluster/scenarios/permissions.ts';
+import { publishingScenarios } from '../cluster/scenarios/publishing.ts';
 import { slotScenarios } from '../cluster/scenarios/slots.ts';
 import { uninstallScenarios } from '../cluster/scenarios/uninstall.ts';
 import { labelScenarios, watchingScenarios } from '../cluster/scenarios/watching.ts';
@@ -16,6 +17,7 @@ describeWith([...needs.containerd, ...needs.registry, 'openssl'], 'in a cluster,
   gateScenarios(stage);
   holdScenarios(stage);
   slotScenarios(stage);
+  publishingScenarios(stage);
   permissionScenarios(stage);
   uninstallScenarios(stage);
 });
