@@ -69,6 +69,7 @@ function createNodeAgent(
   member: ClusterMember | undefined,
 ): NodeAgent {
   const health = createHealth(stuckAfterMs);
+  const platform = toPlatform(process.platform, process.arch);
   const credentials = createCredentialStore(log);
   const lock = new RemovalLock(() => trigger.fireSparsely(eventDelayMs, eventGapMs));
   const usage = new UsageTracker({ recorder: metrics, log });
@@ -93,7 +94,7 @@ function createNodeAgent(
     const { createOciRegistry } = await import('./registry/oci-registry.ts');
     return createOciRegistry({
       registries: () => inputs.configuration?.registries ?? [],
-      platform: toPlatform(process.platform, process.arch),
+      platform,
       log,
     });
   });
@@ -137,6 +138,7 @@ function createNodeAgent(
     credentialsOf: ({ reference, credentials: own }) =>
       credentials.credentialsFor(parseReference(reference), [own, inputs.configuration?.credentials ?? []]),
     readFilesystem,
+    platform,
     toPolicy: toPullPolicy,
     onRuntimeLost: (runtime, failure) => {
       // A one-shot command has no connection that is kept up: its round ends.

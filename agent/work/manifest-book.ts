@@ -86,7 +86,8 @@ export class ManifestBook {
   pulled(image: DesiredImage, manifest: ManifestSummary | undefined): void {
     this.#entries.delete(image.reference);
     if (image.refreshEveryMs === undefined) return;
-    if (manifest === undefined) this.#digests.delete(image.reference);
+    // Only a pull of the tag itself tells what the registry names for it.
+    if (manifest === undefined || image.pullReference !== image.reference) this.#digests.delete(image.reference);
     else this.#remember(image, manifest.digest, image.refreshEveryMs);
   }
 
@@ -145,13 +146,13 @@ export class ManifestBook {
   }
 
   async #readManifest(image: DesiredImage, signal: AbortSignal): Promise<void> {
-    const { reference } = image;
+    const { reference, pullReference } = image;
     const outdated = this.#outdated.signal;
     const either = AbortSignal.any([signal, outdated]);
     let knowledge: ManifestKnowledge;
     try {
       const credentials = await this.#parts.credentialsOf(image);
-      const manifest = await this.#parts.registry.readManifest(parseReference(reference), credentials, either);
+      const manifest = await this.#parts.registry.readManifest(parseReference(pullReference), credentials, either);
       either.throwIfAborted();
       knowledge = { kind: 'known', manifest };
     } catch (error) {

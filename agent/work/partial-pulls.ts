@@ -1,3 +1,4 @@
+import type { DesiredImage } from '../core/desired-images.ts';
 import type { PullPlan } from '../core/pull-plan.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
@@ -11,8 +12,15 @@ export class PartialPulls {
   }
 
   /** Asks the runtime only when the plan keeps others than last time. */
-  async discard({ pulls, waiting }: PullPlan, runtime: Runtime, signal: AbortSignal): Promise<void> {
-    const keep = new Set([...pulls, ...waiting].map(({ reference }) => reference));
+  async discard(
+    { pulls, waiting }: PullPlan,
+    desired: readonly DesiredImage[],
+    runtime: Runtime,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const pulledAs = new Map(desired.map(({ reference, pullReference }) => [reference, pullReference]));
+    const wanted = [...pulls, ...waiting].map(({ reference }) => reference);
+    const keep = new Set(wanted.flatMap((reference) => [reference, pulledAs.get(reference) ?? reference]));
     const key = [...keep].toSorted().join(' ');
     if (key === this.#kept) return;
     await runtime.discardPartialPulls(keep, signal);

@@ -38,7 +38,7 @@ export class Pins {
     const budgetBytes = toPinBudgetBytes(budget, filesystem?.sizeBytes);
     const key = JSON.stringify([
       budgetBytes,
-      desired.map(({ reference, priority, gate }) => [reference, priority, gate]),
+      desired.map(({ reference, priority, gate, resolved }) => [reference, priority, gate, resolved]),
       images.map((image) => [image.id, namesOf(image), image.pinnedNames, image.pinnedByOthers, image.whole]),
     ]);
     if (key === this.#settled) return;

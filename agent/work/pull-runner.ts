@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Desired } from '../core/desired-images.ts';
+import type { Desired, DesiredImage } from '../core/desired-images.ts';
 import { isRuntimeUnavailable } from '../core/failure.ts';
 import { toDueSince } from '../core/pull-due.ts';
 import { type PullDecision, planPulls, type SlotState } from '../core/pull-planner.ts';
@@ -12,6 +12,7 @@ import { nextPulls, toLimits } from './pull-orders.ts';
 import { RecentNames } from './recent-names.ts';
 import { type PullOrder, type PullOutcome, Pulls } from './pulls.ts';
 import type { Inputs, ReconcilerParts } from './reconciler-parts.ts';
+import { SettledPulls } from './settled-pulls.ts';
 
 interface DecideOptions {
   readonly reclaimableBytes?: number;
@@ -25,6 +26,7 @@ export class PullRunner {
   readonly pulls: Pulls;
   readonly #ended = new RecentNames();
   readonly backoffs = new Backoffs();
+  readonly #settled = new SettledPulls();
   readonly #parts: ReconcilerParts;
   #queuedAt = new Map<string, number>();
   #dueSince: ReadonlyMap<string, number> = new Map();
@@ -47,7 +49,7 @@ export class PullRunner {
    * lists an image before its pull gives it a name.
    */
   pullingSince(at: number): ReadonlySet<string> {
-    const running = [...this.pulls.running].flatMap(([reference, { manifest }]) => toNames(reference, manifest));
+    const running = [...this.pulls.running.values()].flatMap(({ image, manifest }) => toNames(image, manifest));
     return new Set([...running, ...this.#ended.since(at)]);
   }
 
@@ -61,9 +63,10 @@ export class PullRunner {
     const gatedGoAt = this.#parts.gatedGoAt?.();
     // What a dry run lists does not run, and so needs no slot.
     const policySlot = configuration.prefetch.dryRun ? 'free' : slot;
+    const idOf = (reference: string): string | undefined => images.find(({ tags }) => tags.includes(reference))?.id;
     return planPulls({
       now: Date.now(),
-      desired: desired.images,
+      desired: this.#settled.apply(desired.images, idOf),
       unselected: desired.unselected,
       images,
       layers,
@@ -73,7 +76,7 @@ export class PullRunner {
       manifests: this.manifests.knowledge,
       remoteDigests: this.manifests.remoteDigests,
       backoffs: this.backoffs.all,
-      warmWaits: new Map(),
+      warmWaits: this.#parts.warmWaits?.(desired.images) ?? new Map(),
       dueSince: this.#dueSince,
       policy: { ...this.#parts.toPolicy(configuration, node), slot: policySlot, gatedGoAt },
     });
@@ -104,10 +107,17 @@ export class PullRunner {
     const known = new Map(before.images.map((image) => [image.reference, image]));
     for (const image of after.images) {
       const earlier = known.get(image.reference);
-      if (earlier === undefined || isDeepStrictEqual(earlier, image)) continue;
+      if (earlier === undefined || isDeepStrictEqual(toQuestion(earlier), toQuestion(image))) continue;
       this.backoffs.end(image.reference);
       this.manifests.forget(image.reference);
     }
+  }
+
+  /** Drops what nobody asks for any more. */
+  retain(references: ReadonlySet<string>): void {
+    this.backoffs.retain(references);
+    this.manifests.retain(references);
+    this.#settled.retain(references);
   }
 
   /** Somebody asks for a round now: neither failures nor the spread are waited for. */
@@ -135,7 +145,7 @@ export class PullRunner {
     for (const { image, missingBytes } of nextPulls(plan, desired.images)) {
       const manifest = this.manifests.manifestOf(image.reference);
       // The end of the removal brings the next look.
-      if (prune.lock.blocks(image.reference, manifest)) continue;
+      if ([image.reference, image.pullReference].some((name) => prune.lock.blocks(name, manifest))) continue;
       const queuedAt = this.#queuedAt.get(image.reference) ?? plan.at;
       this.pulls.start({ image, runtime: connected.runtime, manifest, missingBytes, queuedAt, ...limits });
     }
@@ -143,11 +153,12 @@ export class PullRunner {
 
   #onSettled({ image, manifest, runtime }: PullOrder, outcome: PullOutcome): void {
     const { reference } = image;
-    this.#ended.add(toNames(reference, manifest));
+    this.#ended.add(toNames(image, manifest));
     if (outcome.kind === 'pulled') {
       this.#ended.add([outcome.imageId]);
       this.#parts.usage.pulled(outcome.imageId);
       this.backoffs.succeeded(reference);
+      this.#settled.pulled(image, outcome.imageId);
       this.manifests.pulled(image, manifest);
     } else if (outcome.kind === 'failed') {
       const { failure, credentials } = outcome;
@@ -164,6 +175,13 @@ export class PullRunner {
   }
 }
 
-function toNames(reference: string, manifest: ManifestSummary | undefined): readonly string[] {
-  return manifest === undefined ? [reference] : [reference, manifest.imageId];
+function toNames({ reference, pullReference }: DesiredImage, manifest: ManifestSummary | undefined): readonly string[] {
+  return [reference, pullReference, ...(manifest === undefined ? [] : [manifest.imageId])];
+}
+
+/** What another answer, or another outcome, may follow from. The digest of an index behind a proxy cache says nothing. */
+function toQuestion({ resolved, ...image }: DesiredImage) {
+  if (resolved === undefined) return image;
+  const { digest, child, isProxied, refusal } = resolved;
+  return { ...image, digest: isProxied ? undefined : digest, child, refusal };
 }

@@ -76,10 +76,9 @@ export class Pulls {
     const totalBytes = order.manifest === undefined ? undefined : toTotalBytes(order.manifest);
     this.#parts.onEvent({ kind: 'started', reference, totalBytes });
     this.#parts.recorder.pullStarted((Date.now() - order.queuedAt) / 1000);
-    this.#parts.log.info(
-      { image: reference, imageSets: order.image.imageSets, missingBytes: order.missingBytes },
-      'pull started',
-    );
+    const { imageSets, pullReference } = order.image;
+    const as = pullReference === reference ? undefined : pullReference;
+    this.#parts.log.info({ image: reference, as, imageSets, missingBytes: order.missingBytes }, 'pull started');
     entry.settled = this.#run(entry).then((outcome) => {
       this.#running.delete(reference);
       this.#parts.onSettled(order, outcome);
@@ -87,9 +86,9 @@ export class Pulls {
   }
 
   /** Aborts what the predicate picks; the runtime stops soon after. */
-  abort(picks: (reference: string) => boolean, why: string): void {
-    for (const [reference, { controller }] of this.#running) {
-      if (controller.signal.aborted || !picks(reference)) continue;
+  abort(picks: (image: DesiredImage) => boolean, why: string): void {
+    for (const [reference, { order, controller }] of this.#running) {
+      if (controller.signal.aborted || !picks(order.image)) continue;
       this.#parts.log.info({ image: reference, reason: why }, 'pull aborted');
       controller.abort(new DOMException(why, 'AbortError'));
     }
@@ -141,7 +140,7 @@ export class Pulls {
 
   async #pull(entry: Entry, credential: Credential | undefined): Promise<{ imageId: string }> {
     const { order, controller } = entry;
-    const { reference } = order.image;
+    const { reference, pullReference } = order.image;
     const expected = order.manifest === undefined ? undefined : toExpectedBlobs(order.manifest);
     const totalBytes = order.manifest === undefined ? undefined : toTotalBytes(order.manifest);
     // A runtime that resumes has more than whole blobs: its first report says what is here.
@@ -171,7 +170,10 @@ export class Pulls {
     };
     const signal = AbortSignal.any([controller.signal, stall.signal]);
     try {
-      return await order.runtime.pull({ reference, credential, expected, onProgress }, signal);
+      const request = { reference: pullReference, credential, expected, onProgress };
+      const pulled = await order.runtime.pull(request, signal);
+      if (pullReference !== reference) await order.runtime.addName(pullReference, reference, signal);
+      return pulled;
     } catch (error) {
       if (stall.signal.aborted && !controller.signal.aborted) throw stall.signal.reason;
       throw error;

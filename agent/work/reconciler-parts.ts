@@ -5,7 +5,8 @@ import type { Failure } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import type { NodeState } from '../core/node-state.ts';
-import type { PullPolicy } from '../core/pull-planner.ts';
+import type { Platform } from '../core/platform.ts';
+import type { PullPolicy, WarmWait } from '../core/pull-planner.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ImageSetState } from '../core/image-set-state.ts';
 import type { Announce } from '../core/node-event.ts';
@@ -24,6 +25,8 @@ export interface ReconcilerParts {
   readonly credentialsOf: (image: DesiredImage) => Promise<readonly Credential[]>;
   /** The image filesystem; undefined where it is not known. */
   readonly readFilesystem: (info: RuntimeInfo) => Promise<ImageFilesystem | undefined>;
+  /** The node's own. */
+  readonly platform: Platform;
   readonly toPolicy: (configuration: Configuration, node: NodeState) => PullPolicy;
   /** Who to tell when the runtime stops answering. */
   readonly onRuntimeLost: (runtime: Runtime, failure: Failure) => void;
@@ -34,6 +37,8 @@ export interface ReconcilerParts {
   readonly slots?: SlotHook | undefined;
   /** From then on gated images wait for neither slot nor spread, epoch ms; undefined: the gate holds nothing. */
   readonly gatedGoAt?: (() => number | undefined) | undefined;
+  /** Images that wait for whoever resolves and warms for all nodes; undefined: nobody does. */
+  readonly warmWaits?: ((images: readonly DesiredImage[]) => ReadonlyMap<string, WarmWait>) | undefined;
   /** After each look that came to its end. */
   readonly onLooked?: ((looked: Looked) => void) | undefined;
   /** What the last look found does not hold any more: another configuration, node or runtime. The next look comes at once. */

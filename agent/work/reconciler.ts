@@ -1,15 +1,17 @@
 import type { Configuration } from '../core/configuration.ts';
-import { type Desired, nothingDesired, toDesired } from '../core/desired-images.ts';
+import type { Desired } from '../core/desired-images.ts';
 import { Failure } from '../core/failure.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import { toImageSetStates } from '../core/image-set-state.ts';
 import { concernsPulls, toHolds } from '../core/node-holds.ts';
 import type { NodeState } from '../core/node-state.ts';
+import type { Resolutions } from '../core/resolution.ts';
 import type { PullPlan } from '../core/pull-plan.ts';
 import { changesPulling } from '../core/pull-policy.ts';
 import type { PullDecision } from '../core/pull-planner.ts';
 import type { PullRoundEvent, RoundOutcome } from '../core/pull-round.ts';
 import type { Connected } from './runtime-connection.ts';
+import { DesiredState } from './desired-state.ts';
 import { HoldReport } from './hold-report.ts';
 import { LookReport } from './look-report.ts';
 import { type Observation, observe } from './observation.ts';
@@ -30,10 +32,7 @@ export class Reconciler {
   readonly #rounds = new Rounds();
   readonly #report: LookReport;
   readonly #holds: HoldReport;
-  #configuration: Configuration | undefined;
-  #node: NodeState | undefined;
-  #desired: Desired = nothingDesired;
-  #connected: Connected | undefined;
+  readonly #state: DesiredState;
   /** Ends a look whose inputs changed while it was waiting for the runtime. */
   #outdated = new AbortController();
   #lastDecision: PullDecision | undefined;
@@ -45,12 +44,17 @@ export class Reconciler {
     this.#parts = parts;
     this.#report = new LookReport(parts.recorder, parts.log);
     this.#holds = new HoldReport(parts.recorder, parts.log);
+    this.#state = new DesiredState(parts.platform);
     this.#runner = new PullRunner(parts, (event) => this.#rounds.emit(event));
   }
 
-  /** Names that image sets ask for. */
+  /** Names that image sets ask for, and those by which their images are pulled. */
   get desiredNames(): ReadonlySet<string> {
-    return new Set(this.#desired.images.map(({ reference }) => reference));
+    return this.#state.names;
+  }
+
+  get desired(): Desired {
+    return this.#state.desired;
   }
 
   /** Names that were being pulled at that moment of the monotonic clock or later, and ids of the images that these pulls bring. */
@@ -74,25 +78,30 @@ export class Reconciler {
   }
 
   setConfiguration(configuration: Configuration): void {
-    const before = this.#configuration;
-    this.#configuration = configuration;
+    const before = this.#state.configuration;
+    this.#state.configuration = configuration;
     this.#parts.slots?.setLimit(configuration.prefetch.maxNodes);
     if (before === undefined || changesPulling(before, configuration)) this.#runner.startAnew();
     this.#onDesiredChange();
   }
 
   setNode(node: NodeState): void {
-    const before = this.#node;
-    this.#node = node;
-    if (before !== undefined && this.#configuration !== undefined) {
-      if (!concernsPulls(before, node, this.#configuration.prefetch)) return;
-    }
+    const { node: before, configuration } = this.#state;
+    this.#state.node = node;
+    if (before !== undefined && configuration !== undefined && !concernsPulls(before, node, configuration.prefetch))
+      return;
+    this.#onDesiredChange();
+  }
+
+  /** What counts on this node of what was resolved. */
+  setResolutions(resolutions: Resolutions): void {
+    this.#state.resolutions = resolutions;
     this.#onDesiredChange();
   }
 
   /** Undefined: it is gone, and so is the connection over which pulls could be watched. */
   setRuntime(connected: Connected | undefined, lostBy?: Failure): void {
-    this.#connected = connected;
+    this.#state.connected = connected;
     this.#lastObservation = undefined;
     this.#partials.forget();
     if (connected === undefined) {
@@ -100,7 +109,9 @@ export class Reconciler {
       this.#parts.slots?.want(false);
     }
     if (lostBy !== undefined) this.#rounds.fail(lostBy);
-    this.#lookAgain();
+    // What is pulled by which name depends on what the runtime can do.
+    if (this.#state.inputs === undefined) this.#lookAgain();
+    else this.#onDesiredChange();
   }
 
   /** Tries everything now, whatever waits for a backoff, and tells what happens until nothing more can be pulled. */
@@ -112,20 +123,20 @@ export class Reconciler {
 
   /** Plans without carrying anything out: asks the registry what the plan depends on, and plans again with the answers. */
   async planOnly(signal: AbortSignal): Promise<PullPlan | undefined> {
-    const inputs = this.#inputs();
+    const inputs = this.#state.inputs;
     if (inputs === undefined) return undefined;
     const observation = await this.#observe(inputs, signal);
     const options = { slot: this.#parts.slots?.forecast ?? 'free' };
-    const { lookUps } = this.#runner.decide(inputs, this.#desired, observation, options);
+    const { lookUps } = this.#runner.decide(inputs, this.desired, observation, options);
     this.#runner.manifests.readManifests(lookUps.manifests, signal);
     this.#runner.manifests.checkDigests(lookUps.digests, signal);
     await this.#runner.manifests.settled(signal);
-    return (await this.#runner.decideWithRoom(inputs, this.#desired, observation, signal, options)).plan;
+    return (await this.#runner.decideWithRoom(inputs, this.desired, observation, signal, options)).plan;
   }
 
   /** One look and what follows from it. Returns when to look again, epoch ms; undefined: when something changes. */
   async look(signal: AbortSignal): Promise<{ done: boolean; wakeAt: number | undefined }> {
-    const inputs = this.#inputs();
+    const inputs = this.#state.inputs;
     if (inputs === undefined) return { done: false, wakeAt: undefined };
     const { runtime } = inputs.connected;
     const look = this.#rounds.lookStarted();
@@ -137,20 +148,22 @@ export class Reconciler {
       outdated.signal.throwIfAborted();
       this.#lastObservation = observation;
       this.#noteLost(observation);
-      const decision = await this.#runner.decideWithRoom(inputs, this.#desired, observation, either);
+      const decision = await this.#runner.decideWithRoom(inputs, this.desired, observation, either);
       outdated.signal.throwIfAborted();
       this.#lastDecision = decision;
-      this.#runner.carryOut(decision, inputs, this.#desired, signal);
+      this.#runner.carryOut(decision, inputs, this.desired, signal);
       this.#report.write({
         plan: decision.plan,
         running: new Set(this.#runner.pulls.running.keys()),
-        imageSets: this.#presence.countSets(this.#desired, decision.plan.at),
+        imageSets: this.#presence.countSets(this.desired, decision.plan.at),
         configuration: inputs.configuration,
         filesystem: observation.filesystem,
       });
-      this.#tellLooked(decision.plan, observation);
-      await this.#partials.discard(decision.plan, runtime, signal);
-      await this.#keepPins(observation, inputs, signal);
+      const { all: failures } = this.#runner.backoffs;
+      const sets = toImageSetStates(this.desired, decision.plan, observation.wholeNames, failures);
+      this.#parts.onLooked?.({ sets, plan: decision.plan });
+      await this.#partials.discard(decision.plan, this.desired.images, runtime, signal);
+      await this.#keepPins(inputs, observation, signal);
       const startsNone =
         (!decision.needsSlot || inputs.configuration.prefetch.dryRun) && !this.#parts.prune.isMakingRoom;
       if (startsNone && this.#runner.pulls.running.size === 0 && !this.#runner.manifests.isAsking)
@@ -169,7 +182,7 @@ export class Reconciler {
 
   async checkCredentials(): Promise<void> {
     const { credentialsOf, trigger } = this.#parts;
-    if (await this.#runner.backoffs.endForNewCredentials(this.#desired.images, credentialsOf)) trigger.fire();
+    if (await this.#runner.backoffs.endForNewCredentials(this.desired.images, credentialsOf)) trigger.fire();
   }
 
   /** Aborts every pull and resolves when the last has stopped. */
@@ -179,33 +192,26 @@ export class Reconciler {
     await this.#runner.pulls.settled();
   }
 
-  #inputs(): Inputs | undefined {
-    const [configuration, node, connected] = [this.#configuration, this.#node, this.#connected];
-    if (configuration === undefined || node === undefined || connected === undefined) return undefined;
-    return { configuration, node, connected };
-  }
-
   /** Acts at once, before any look: what nobody wants any more stops within the second, also when the runtime is slow. */
   #onDesiredChange(): void {
-    if (this.#configuration === undefined || this.#node === undefined) return;
-    const before = this.#desired;
-    this.#desired = toDesired(this.#configuration.imageSets, this.#node.labels);
-    this.#runner.endWaitsOfChanged(before, this.#desired);
+    const { configuration, node, desired: before } = this.#state;
+    if (configuration === undefined || node === undefined) return;
+    this.#state.update(configuration, node);
+    this.#runner.endWaitsOfChanged(before, this.desired);
     this.#parts.prune.lock.keep(this.desiredNames);
-    const policy = this.#parts.toPolicy(this.#configuration, this.#node);
-    const wanted = abortUndesired(this.#runner.pulls, this.#desired, this.#configuration.prefetch, policy);
-    this.#holds.write(toHolds(this.#node, this.#configuration.prefetch));
-    this.#runner.backoffs.retain(wanted);
-    this.#runner.manifests.retain(wanted);
+    const policy = this.#parts.toPolicy(configuration, node);
+    const wanted = abortUndesired(this.#runner.pulls, this.desired, configuration.prefetch, policy);
+    this.#holds.write(toHolds(node, configuration.prefetch));
+    this.#runner.retain(wanted);
     this.#askAhead();
     this.#lookAgain();
   }
 
   /** A look at a full node takes a while: what it will ask of the registry is asked now, as far as the last one tells. */
   #askAhead(): void {
-    const inputs = this.#inputs();
+    const inputs = this.#state.inputs;
     if (inputs === undefined || this.#lastObservation === undefined) return;
-    const { lookUps } = this.#runner.decide(inputs, this.#desired, this.#lastObservation);
+    const { lookUps } = this.#runner.decide(inputs, this.desired, this.#lastObservation);
     this.#runner.manifests.readManifests(lookUps.manifests, this.#stopped.signal);
   }
 
@@ -219,7 +225,7 @@ export class Reconciler {
     const { runtime, info } = connected;
     const { prune, readFilesystem } = this.#parts;
     const startedAt = performance.now();
-    const observed = await observe(runtime, this.#desired.images, () => readFilesystem(info), signal);
+    const observed = await observe(runtime, this.desired.images, () => readFilesystem(info), signal);
     // Begun before the image became desired: it counts as here once the removal is over and it is still here.
     const wholeNames = observed.wholeNames.difference(prune.lock.namesSince(startedAt));
     return { ...observed, wholeNames };
@@ -227,7 +233,7 @@ export class Reconciler {
 
   #noteLost(observation: Observation): void {
     this.#parts.usage.observe(observation.images, observation.containers);
-    const lost = this.#presence.update(this.#desired, observation.wholeNames);
+    const lost = this.#presence.update(this.desired, observation.wholeNames);
     for (const reference of lost) {
       this.#parts.recorder.imagesLost(1);
       this.#runner.backoffs.vanished(reference);
@@ -236,14 +242,9 @@ export class Reconciler {
     if (lost.length > 0) this.#parts.announce?.({ kind: 'images_lost', references: lost });
   }
 
-  #tellLooked(plan: PullPlan, { wholeNames }: Observation): void {
-    const sets = toImageSetStates(this.#desired, plan, wholeNames, this.#runner.backoffs.all);
-    this.#parts.onLooked?.({ sets, plan });
-  }
-
-  async #keepPins({ images, filesystem }: Observation, { configuration, connected }: Inputs, signal: AbortSignal) {
+  async #keepPins({ configuration, connected }: Inputs, { images, filesystem }: Observation, signal: AbortSignal) {
     const { dryRun, pinBudget: budget } = configuration.prefetch;
-    const desired = this.#desired.images;
+    const desired = this.desired.images;
     if (!dryRun) await this.#parts.pins.keep({ connected, desired, images, filesystem, budget }, signal);
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { errorMessage, Failure } from '../core/failure.ts';
 
 /** The agent's files, with what a kill leaves of one (`.123`) and what is set aside as unreadable. */
-const ownFile = /^(?:(?:ledger|last-good|gate)\.json(?:\.\d+|\.unreadable-.+)?|control\.sock)$/;
+const ownFile = /^(?:(?:ledger|last-good|gate|resolved)\.json(?:\.\d+|\.unreadable-.+)?|control\.sock)$/;
 /** Made first and removed last: where it is missing, no agent has ever had its state. */
 const lockFile = 'lock';
 

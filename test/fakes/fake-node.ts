@@ -4,6 +4,8 @@ import { silentLogger } from '../../agent/core/logger.ts';
 import type { NodeEvent } from '../../agent/core/node-event.ts';
 import type { NodeHold } from '../../agent/core/node-holds.ts';
 import type { ImageFilesystem } from '../../agent/core/node-images.ts';
+import { parsePlatform } from '../../agent/core/platform.ts';
+import type { WarmWait } from '../../agent/core/pull-planner.ts';
 import { toPullPolicy } from '../../agent/core/pull-policy.ts';
 import type { Registry } from '../../agent/registry/registry.ts';
 import type { Configuration } from '../../agent/core/configuration.ts';
@@ -92,6 +94,8 @@ export class FakeNode {
   readonly slots: PullSlots | undefined;
   gatedGoAt: number | undefined;
   pruneHold: NodeHold | undefined;
+  /** What pulls wait for the coordinator. */
+  warmWaits: ReadonlyMap<string, WarmWait> = new Map();
   readonly lock = new RemovalLock(() => this.trigger.fireSparsely(200, 2_000));
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
@@ -134,7 +138,9 @@ export class FakeNode {
       registry: registryOver(this.runtime.registry, this.asked),
       credentialsOf: async () => this.credentials,
       readFilesystem: shared.readFilesystem,
+      platform: parsePlatform(options.platform ?? 'linux/amd64'),
       toPolicy: toPullPolicy,
+      warmWaits: () => this.warmWaits,
       onRuntimeLost: (runtime, failure) => this.connection.lost(runtime, failure),
       usage: this.usage,
       pins: new Pins(this.recorder, silentLogger),
