@@ -1,4 +1,5 @@
 import type { PlanDocument } from '../core/plan-document.ts';
+import { toPatternsText, toResolvedText, toRisksText } from './resolution-text.ts';
 import { toPrunePlanText } from './prune-plan-text.ts';
 import { toReadableSize } from '../core/readable-size.ts';
 import { type Column, toTable } from './table.ts';
@@ -23,7 +24,7 @@ export function toPlanText(document: PlanDocument, width: number | undefined): s
     ...pulls.map((pull) => row(pull, pull.state, pull.reason, pull.downloadBytes)),
     ...waiting.map((wait) => row(wait, 'waiting', wait.reason, undefined)),
     ...refused.map((refusal) => row(refusal, 'refused', refusal.code, undefined)),
-    ...present.map((image) => row(image, 'present', '', image.sizeBytes)),
+    ...present.map((image) => row(image, 'present', image.refusal === undefined ? '' : 'refused', image.sizeBytes)),
   ];
   const sections = [
     toHeadline(document),
@@ -37,6 +38,13 @@ export function toPlanText(document: PlanDocument, width: number | undefined): s
       reference,
       `${code}, ${detail}: ${message}`,
     ]),
+    toSection(
+      'Present, and refused by their registry',
+      present.filter(({ refusal }) => refusal !== undefined),
+      ({ reference, refusal }) => [reference, `${refusal?.code}: ${refusal?.message}`],
+    ),
+    toPatternsText(imageSets),
+    toRisksText(document.resolution),
     toSection(
       'Not selected',
       imageSets.filter(({ selected }) => !selected),
@@ -57,10 +65,11 @@ function row(
   return [image.reference, image.imageSets.join(', '), state, why, bytes === undefined ? '-' : toReadableSize(bytes)];
 }
 
-function toHeadline({ node, runtime, prefetch }: PlanDocument): string {
+function toHeadline({ node, runtime, prefetch, resolution }: PlanDocument): string {
   const parts = [`Node ${node.name}`, runtime === undefined ? 'no runtime' : `${runtime.name} ${runtime.version}`];
   if (!prefetch.enabled) parts.push('prefetch is off');
   if (prefetch.dryRun) parts.push('dry run');
+  if (resolution !== undefined) parts.push(toResolvedText(resolution));
   return parts.join(', ');
 }
 

@@ -89,7 +89,7 @@ export function toDesired(imageSets: readonly ImageSet[], labels: Labels, view?:
   for (const set of selected) {
     const named = referencesOf(set);
     const members = set.patterns.flatMap((pattern) => {
-      const { members, failure } = toMembers(pattern, view);
+      const { members, failure } = toMembers(pattern, view?.resolutions);
       if (members === undefined) unresolved.push({ imageSet: set.name, pattern, failure });
       return members ?? [];
     });

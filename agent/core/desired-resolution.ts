@@ -69,8 +69,8 @@ export interface PatternMembers {
   readonly failure: ResolvedFailure | undefined;
 }
 
-export function toMembers(pattern: RepositoryPattern, view: ResolutionView | undefined): PatternMembers {
-  const resolved = view?.resolutions.patterns.get(patternKey(pattern));
+export function toMembers(pattern: RepositoryPattern, resolutions: Resolutions | undefined): PatternMembers {
+  const resolved = resolutions?.patterns.get(patternKey(pattern));
   const failure = resolved?.failure;
   // Harbor's empty answers prove nothing: what only ever failed is not empty.
   if (resolved === undefined || (resolved.members.length === 0 && failure !== undefined)) {

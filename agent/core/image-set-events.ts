@@ -13,6 +13,8 @@ export interface ImageSetPhase {
   readonly failedReference: string | undefined;
   /** When each image that is missing was first seen to fail, epoch ms. */
   readonly failingSince: ReadonlyMap<string, number>;
+  /** Images that are here and that were told to be refused. */
+  readonly refused: ReadonlySet<string>;
 }
 
 /** By the set's name. */
@@ -38,21 +40,27 @@ export function planImageSetEvents(
   for (const set of sets) {
     const before = earlier.get(set.name) ?? toFirstPhase(labels[imageSetLabelPrefix + set.name]);
     const { phase, event } = advance(before, set, now);
-    phases.set(set.name, phase);
+    const refused = set.refused ?? [];
+    phases.set(set.name, { ...phase, refused: new Set(refused.map(({ reference }) => reference)) });
     if (event !== undefined) events.push(event);
+    for (const { reference, message } of refused) {
+      if (before.refused.has(reference)) continue;
+      events.push({ kind: 'image_refused', imageSet: set.name, reference, message });
+    }
   }
   return { phases, events };
 }
 
 function toFirstPhase(label: string | undefined): ImageSetPhase {
-  return { phase: label === 'ready' ? 'ready' : 'pending', failedReference: undefined, failingSince: noFailures };
+  const phase = label === 'ready' ? 'ready' : 'pending';
+  return { phase, failedReference: undefined, failingSince: noFailures, refused: new Set() };
 }
 
 function advance(
   before: ImageSetPhase,
   set: ImageSetState,
   now: number,
-): { readonly phase: ImageSetPhase; readonly event: NodeEvent | undefined } {
+): { readonly phase: Omit<ImageSetPhase, 'refused'>; readonly event: NodeEvent | undefined } {
   const { name: imageSet, images, missing } = set;
   if (missing.length === 0) {
     return {

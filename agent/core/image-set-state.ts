@@ -1,13 +1,15 @@
 /** How far a selected image set is on this node: what labels, condition, Events and gate are made from. */
 
-import { type Desired, referencesOf } from './desired-images.ts';
+import type { Desired, UnresolvedPattern } from './desired-images.ts';
 import type { FailureCode } from './failure.ts';
 import type { Backoff } from './pull-planner.ts';
 import type { PullPlan } from './pull-plan.ts';
+import { formatPattern } from './repository-pattern.ts';
 
 export interface MissingImage {
+  /** Of a pattern: as `formatPattern` writes it. */
   readonly reference: string;
-  /** `queued`, `running`, a wait reason of the pull plan, or `refused`. */
+  /** `queued`, `running`, a wait reason of the pull plan, `refused`, or of a pattern `unresolved`. */
   readonly why: string;
   /** Undefined: it has not failed. */
   readonly failure: FailureCode | undefined;
@@ -17,10 +19,18 @@ export interface MissingImage {
 export interface ImageSetState {
   readonly name: string;
   readonly gate: boolean;
-  /** Distinct images that the set asks for. */
+  /** Distinct images that the set asks for; a pattern that is not resolved yet counts as one. */
   readonly images: number;
   /** Those of them that are not here whole; empty: the set is ready. A tag that moved is here until the new image has replaced it. */
   readonly missing: readonly MissingImage[];
+  /** Those that are here, and that their registry does not give out any more; absent: none. */
+  readonly refused?: readonly RefusedHere[];
+}
+
+export interface RefusedHere {
+  readonly reference: string;
+  /** In the registry's own words. */
+  readonly message: string;
 }
 
 /**
@@ -42,17 +52,36 @@ export function toImageSetStates(
   for (const { reference, state } of plan.pulls) add(reference, state === 'running' ? 'running' : 'queued');
   for (const { reference, reason, failure, message } of plan.waiting) add(reference, reason, failure, message);
   for (const { reference, code, message } of plan.refused) add(reference, 'refused', code, message);
-  return desired.selected.map((set) => {
-    const references = referencesOf(set);
+  const refusals = new Map(
+    plan.present.flatMap(({ reference, refusal }) =>
+      refusal === undefined ? [] : [[reference, { reference, message: refusal.message }] as const],
+    ),
+  );
+  return desired.selected.map(({ name, gate }) => {
+    const references = desired.references.get(name) ?? [];
+    const unresolved = desired.unresolved.filter(({ imageSet }) => imageSet === name).map(toUnresolved);
+    const absent = references
+      .filter((reference) => !wholeNames.has(reference))
+      .map(
+        (reference) => missing.get(reference) ?? { reference, why: 'queued', failure: undefined, message: undefined },
+      );
+    const refused = references.flatMap((reference) => refusals.get(reference) ?? []);
     return {
-      name: set.name,
-      gate: set.gate,
-      images: references.length,
-      missing: references
-        .filter((reference) => !wholeNames.has(reference))
-        .map(
-          (reference) => missing.get(reference) ?? { reference, why: 'queued', failure: undefined, message: undefined },
-        ),
+      name,
+      gate,
+      images: references.length + unresolved.length,
+      missing: [...absent, ...unresolved],
+      ...(refused.length === 0 ? {} : { refused }),
     };
   });
+}
+
+/** What it stands for may be anything: a set that has one is not complete. */
+function toUnresolved({ pattern, failure }: UnresolvedPattern): MissingImage {
+  return {
+    reference: formatPattern(pattern),
+    why: 'unresolved',
+    failure: failure?.code,
+    message: failure?.message ?? 'nobody has resolved it yet',
+  };
 }

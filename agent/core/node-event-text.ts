@@ -30,6 +30,8 @@ export function toEventSubject(event: NodeEvent): string {
     case 'image_set_ready':
     case 'image_set_failed':
       return event.imageSet;
+    case 'image_refused':
+      return `${event.imageSet} ${event.reference}`;
     case 'images_lost':
     case 'prune_target_missed':
       return '';
@@ -57,6 +59,13 @@ function toText(event: NodeEvent): ClusterEvent {
         reason: 'ImageSetFailed',
         action: 'PrefetchImages',
         note: `image set ${event.imageSet}: ${event.reference}: ${event.code}: ${event.message}`,
+      };
+    case 'image_refused':
+      return {
+        type: 'Warning',
+        reason: 'ImageRefused',
+        action: 'PrefetchImages',
+        note: `image set ${event.imageSet}: ${event.reference} is present, and its registry does not give it out any more: ${event.message}`,
       };
     case 'images_lost':
       return {

@@ -12,6 +12,8 @@ export type NodeEvent =
       readonly code: FailureCode;
       readonly message: string;
     }
+  /** An image of the set that is here is not given out any more by its registry, in whose words `message` is. */
+  | { readonly kind: 'image_refused'; readonly imageSet: string; readonly reference: string; readonly message: string }
   | { readonly kind: 'images_lost'; readonly references: readonly string[] }
   | { readonly kind: 'prune_target_missed'; readonly targetBytes: number; readonly shortfallBytes: number }
   /** `source` is the ConfigMap; `mistakes` is one text that names path, value and rule of each. */

@@ -1,6 +1,6 @@
 /** What the node's labels and its condition say of its image sets. Pure. */
 
-import type { ImageSetState, MissingImage } from './image-set-state.ts';
+import type { ImageSetState, MissingImage, RefusedHere } from './image-set-state.ts';
 import { imageSetLabelPrefix } from './label-syntax.ts';
 import type { NodeCondition, NodeState } from './node-state.ts';
 import { toShortText } from './short-text.ts';
@@ -115,7 +115,10 @@ function toCondition(sets: readonly ImageSetState[]): {
   const pending = sets.filter(({ missing }) => missing.length > 0);
   if (pending.length === 0) {
     const message = `every image of ${sets.map(({ name }) => name).join(', ')} is present`;
-    return { status: 'True', reason: 'ImageSetsReady', message: toShortText(message, maxMessageBytes) };
+    const refused = sets.flatMap(({ refused: ones = [] }) => ones);
+    const text = toShortText(message, maxMessageBytes - maxFailureBytes);
+    const more = refused.length === 0 ? '' : `; ${toShortText(toRefusedText(refused), maxFailureBytes - 2)}`;
+    return { status: 'True', reason: 'ImageSetsReady', message: text + more };
   }
   const failed = pending.flatMap(({ missing }) => missing).find(({ failure }) => failure !== undefined);
   const counts = pending.map(({ name, images, missing }) => `${name} lacks ${missing.length} of ${images} images`);
@@ -129,6 +132,13 @@ function toCondition(sets: readonly ImageSetState[]): {
 
 function toFailureText({ reference, failure, message }: MissingImage): string {
   return [reference, failure, message].filter((part) => part !== undefined).join(': ');
+}
+
+/** They are here and stay; what would be pulled under their names now is not given out. */
+function toRefusedText(refused: readonly RefusedHere[]): string {
+  const [first] = refused;
+  const count = new Set(refused.map(({ reference }) => reference)).size;
+  return `refused by their registry: ${count}, such as ${first?.reference}: ${first?.message}`;
 }
 
 function toHeartbeatDueAt(current: NodeCondition | undefined, nodeName: string, now: number): number {

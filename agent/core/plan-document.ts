@@ -4,6 +4,17 @@ import type { Configuration } from './configuration.ts';
 import type { FailureCode, FailureDetail } from './failure.ts';
 import type { Labels } from './label-selector.ts';
 import type { NodeHold } from './node-holds.ts';
+import {
+  type PlanFailure,
+  type PlanPattern,
+  type PlanResolution,
+  type PlanResolutionInput,
+  type PlanResolved,
+  toPlanFailure,
+  toPlanPatterns,
+  toPlanResolution,
+  toPlanResolved,
+} from './plan-resolution.ts';
 import { type PlanPrune, type PlanPruneInput, toPlanPrune } from './prune-document.ts';
 import type { PlannedPull, PresentImage, PullPlan, WaitReason } from './pull-plan.ts';
 
@@ -28,6 +39,8 @@ export interface PlanInput {
   /** What on the node itself holds pulls back; undefined: nothing. */
   readonly hold?: NodeHold | undefined;
   readonly plan: PullPlan;
+  /** Undefined: nothing was resolved for this node. */
+  readonly resolution?: PlanResolutionInput | undefined;
   readonly prune: PlanPruneInput;
 }
 
@@ -47,10 +60,12 @@ export interface PlanDocument {
     /** What on the node itself holds pulls back; absent: nothing. */
     readonly hold?: NodeHold;
   };
+  /** Absent where no registry is a Harbor and no tag is asked after, or nobody has resolved anything yet. */
+  readonly resolution?: PlanResolution;
   readonly imageSets: readonly PlanImageSet[];
   readonly pulls: readonly PlanPull[];
   readonly waiting: readonly PlanWait[];
-  readonly present: readonly PresentImage[];
+  readonly present: readonly PlanPresent[];
   readonly refused: readonly PlanRefusal[];
   readonly totals: PlanTotals;
   /** Absent where no prune plan could be made. */
@@ -68,6 +83,8 @@ export interface PlanImageSet {
   readonly gate: boolean;
   readonly desired: number;
   readonly present: number;
+  /** Its entries that name repositories; absent where it has none. */
+  readonly patterns?: readonly PlanPattern[];
 }
 
 export type PlanPull = Pick<PlannedPull, 'reference' | 'imageSets' | 'priority' | 'gate' | 'reason' | 'state'> & {
@@ -76,6 +93,13 @@ export type PlanPull = Pick<PlannedPull, 'reference' | 'imageSets' | 'priority' 
   readonly downloadBytes?: number;
   /** Estimated bytes on disk once unpacked. */
   readonly unpackedBytes?: number;
+  readonly resolved?: PlanResolved;
+};
+
+export type PlanPresent = Pick<PresentImage, 'reference' | 'imageSets' | 'imageId' | 'sizeBytes'> & {
+  /** Its registry does not give out what its name stands for now. */
+  readonly refusal?: PlanFailure;
+  readonly resolved?: PlanResolved;
 };
 
 export interface PlanWait {
@@ -86,6 +110,7 @@ export interface PlanWait {
   /** Absent where a change, not a time, ends the wait. */
   readonly until?: string;
   readonly failure?: FailureCode;
+  readonly resolved?: PlanResolved;
 }
 
 export interface PlanRefusal {
@@ -94,6 +119,7 @@ export interface PlanRefusal {
   readonly code: FailureCode;
   readonly detail: FailureDetail;
   readonly message: string;
+  readonly resolved?: PlanResolved;
 }
 
 export interface PlanTotals {
@@ -110,15 +136,19 @@ export interface PlanTotals {
   readonly unknownSizes: number;
 }
 
-export function toPlanDocument({ node, runtime, configuration, hold, plan, prune }: PlanInput): PlanDocument {
+export function toPlanDocument(input: PlanInput): PlanDocument {
+  const { node, runtime, configuration, hold, plan, resolution, prune } = input;
   const { enabled, dryRun } = configuration.prefetch;
+  const published = toPlanResolved(resolution);
+  const resolvedOf = (reference: string) => withoutUndefined({ resolved: published.get(reference) });
   return {
     version: 1,
     generatedAt: toTimestamp(plan.at),
     node: { name: node.name, labels: { ...node.labels } },
     ...(runtime === undefined ? {} : { runtime: toRuntime(runtime) }),
     prefetch: { enabled, dryRun, ...withoutUndefined({ hold }) },
-    imageSets: toImageSets(configuration, plan),
+    ...(resolution === undefined ? {} : { resolution: toPlanResolution(resolution) }),
+    imageSets: toImageSets(input),
     pulls: plan.pulls.map(({ reference, imageSets, priority, gate, reason, state, ...known }) => ({
       reference,
       imageSets,
@@ -131,6 +161,7 @@ export function toPlanDocument({ node, runtime, configuration, hold, plan, prune
         downloadBytes: known.downloadBytes,
         unpackedBytes: known.unpackedBytes,
       }),
+      ...resolvedOf(reference),
     })),
     waiting: plan.waiting.map(({ reference, imageSets, reason, message, until, failure }) => ({
       reference,
@@ -138,12 +169,15 @@ export function toPlanDocument({ node, runtime, configuration, hold, plan, prune
       reason,
       message,
       ...withoutUndefined({ until: until === undefined ? undefined : toTimestamp(until), failure }),
+      ...resolvedOf(reference),
     })),
-    present: plan.present.map(({ reference, imageSets, imageId, sizeBytes }) => ({
+    present: plan.present.map(({ reference, imageSets, imageId, sizeBytes, refusal }) => ({
       reference,
       imageSets,
       imageId,
       sizeBytes,
+      ...(refusal === undefined ? {} : { refusal: toPlanFailure(refusal) }),
+      ...resolvedOf(reference),
     })),
     refused: plan.refused.map(({ reference, imageSets, code, detail, message }) => ({
       reference,
@@ -151,6 +185,7 @@ export function toPlanDocument({ node, runtime, configuration, hold, plan, prune
       code,
       detail,
       message,
+      ...resolvedOf(reference),
     })),
     totals: toTotals(plan),
     ...withoutUndefined({ prune: toPlanPrune(prune) }),
@@ -161,11 +196,12 @@ function toRuntime({ kind, name, version, imageStore, snapshotter }: PlanRuntime
   return { kind, name, version, imageStore, snapshotter };
 }
 
-function toImageSets({ imageSets }: PlanInput['configuration'], plan: PullPlan): readonly PlanImageSet[] {
+function toImageSets({ configuration, plan, resolution }: PlanInput): readonly PlanImageSet[] {
   const unselected = new Map(plan.unselected.map(({ imageSet, message }) => [imageSet, message]));
   const present = countBySet(plan.present);
   const missing = countBySet([...plan.pulls, ...plan.waiting, ...plan.refused]);
-  return imageSets.map(({ name, source, priority, gate }) => {
+  return configuration.imageSets.map((set) => {
+    const { name, source, priority, gate } = set;
     const message = unselected.get(name);
     const here = present.get(name) ?? 0;
     return {
@@ -177,6 +213,7 @@ function toImageSets({ imageSets }: PlanInput['configuration'], plan: PullPlan):
       gate,
       desired: here + (missing.get(name) ?? 0),
       present: here,
+      ...(set.patterns.length === 0 ? {} : { patterns: toPlanPatterns(set, resolution) }),
     };
   });
 }

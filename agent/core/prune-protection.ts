@@ -1,13 +1,17 @@
 /** Which images must stay whatever the disk says, and why. */
 
+import { matchesPattern } from './artifact-selection.ts';
 import type { RuntimeContainer, RuntimeImage } from './node-images.ts';
 import type { KeepReason } from './prune-plan.ts';
+import type { RepositoryPattern } from './repository-pattern.ts';
 import type { LastUse } from './usage.ts';
 
 export interface PruneProtection {
   readonly containers: readonly RuntimeContainer[];
   /** Names, as `storedName` writes them. */
   readonly desired: ReadonlySet<string>;
+  /** Patterns of selected sets that nobody has resolved yet: what matches one may be desired. Absent: none. */
+  readonly unresolved?: readonly RepositoryPattern[] | undefined;
   /** Names that are being pulled, and ids of the images that these pulls bring. */
   readonly pulling: ReadonlySet<string>;
   /** Image ids: the sandbox image, the agent's own. */
@@ -42,7 +46,7 @@ export function findProtection(
   const names = [image.id, ...namesOf(image)];
   // What the runtime holds on to is in use by somebody, whoever it is.
   if (protection.failed.has(image.id) || names.some((name) => used.has(name))) return 'in_use';
-  if (names.some((name) => protection.desired.has(name))) return 'desired';
+  if (names.some((name) => protection.desired.has(name)) || mayBeMeant(image, protection)) return 'desired';
   if (names.some((name) => protection.pulling.has(name))) return 'pulling';
   if (protection.infrastructure.has(image.id)) return 'infrastructure';
   if (image.pinnedByOthers) return 'pinned';
@@ -50,4 +54,8 @@ export function findProtection(
   if (lastUse !== undefined && lastUse.knownForMs < protection.minimumAgeMs) return 'too_young';
   if (protection.newest.has(image.id)) return 'keep_newest';
   return lastUse === undefined ? 'unknown_use' : undefined;
+}
+
+function mayBeMeant({ tags }: RuntimeImage, { unresolved = [] }: PruneProtection): boolean {
+  return unresolved.some((pattern) => tags.some((tag) => matchesPattern(pattern, tag)));
 }
