@@ -10,8 +10,8 @@ import type { HarborRecorder } from '../work/harbor-recorder.ts';
 export interface Publication {
   /** What is known now. @throws Failure where nobody can tell */
   read(signal: AbortSignal): Promise<Resolutions>;
-  /** Makes it known; what could not be is said and tried with the next call. Rejects only with an abort. */
-  write(resolutions: Resolutions, signal: AbortSignal): Promise<void>;
+  /** Makes it known. False: some of it could not be, and the next call tries again. Rejects only with an abort. */
+  write(resolutions: Resolutions, signal: AbortSignal): Promise<boolean>;
 }
 
 /** For the one process without Kubernetes. */
@@ -29,10 +29,10 @@ export class MemoryPublication implements Publication {
     return Promise.resolve(this.#known);
   }
 
-  write(resolutions: Resolutions): Promise<void> {
+  write(resolutions: Resolutions): Promise<boolean> {
     this.#known = resolutions;
     this.#onWritten(resolutions);
-    return Promise.resolve();
+    return Promise.resolve(true);
   }
 }
 
@@ -57,7 +57,8 @@ export class ClusterPublication implements Publication {
     return joinResolved(configMaps.map(({ data }) => parseResolvedText(data[resolvedKey])));
   }
 
-  async write(resolutions: Resolutions, signal: AbortSignal): Promise<void> {
+  async write(resolutions: Resolutions, signal: AbortSignal): Promise<boolean> {
+    let isWhole = true;
     const { texts, omitted } = toResolvedTexts(resolutions);
     this.#sayOmitted(omitted);
     for (const [shard, name] of resolvedConfigMaps.entries()) {
@@ -70,6 +71,7 @@ export class ClusterPublication implements Publication {
       } catch (error) {
         signal.throwIfAborted();
         const { code, detail, message } = Failure.from(error);
+        isWhole = false;
         this.#parts.recorder.publishFailed();
         this.#say(
           name,
@@ -79,6 +81,7 @@ export class ClusterPublication implements Publication {
         );
       }
     }
+    return isWhole;
   }
 
   async #writeOne(name: string, text: string, signal: AbortSignal): Promise<void> {

@@ -1,0 +1,96 @@
+import { Failure } from '../core/failure.ts';
+import { type ImageReference, repositoryName } from '../core/image-reference.ts';
+import type { ResolvedPlatform } from '../core/resolution.ts';
+import type { Harbor, HarborLogin } from '../registry/harbor.ts';
+import { isRefusal, type PolicyBook } from './policy-book.ts';
+import { projectOf } from './project-book.ts';
+import { toResolvedFailure } from './resolved-parts.ts';
+import type { Round } from './round.ts';
+import { within } from './time-limit.ts';
+
+const apiWithinMs = 20_000;
+
+export interface ChildPolicyParts {
+  readonly harbor: Pick<Harbor, 'readArtifact'>;
+  readonly policy: PolicyBook;
+  readonly round: Round;
+  readonly login: HarborLogin;
+  readonly reference: ImageReference;
+}
+
+export interface ChildrenChecked {
+  readonly platforms: readonly ResolvedPlatform[];
+  /** Why some of them could not be asked for. */
+  readonly failure: Failure | undefined;
+}
+
+/**
+ * Whether Harbor gives out each platform's own manifest: refusals for severity and signatures come with the child, not with the index (Harbor 2.15.2).
+ * One HEAD for each child; one that is refused is asked for again when its scan changed, or once an hour.
+ * @returns the platforms with `refusal` as it is now
+ */
+export async function checkChildren(
+  platforms: readonly ResolvedPlatform[],
+  parts: ChildPolicyParts,
+  signal: AbortSignal,
+): Promise<ChildrenChecked> {
+  let failure: Failure | undefined;
+  const checked: ResolvedPlatform[] = [];
+  for (const platform of platforms) {
+    try {
+      checked.push(await checkChild(platform, parts, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      failure ??= Failure.from(error);
+      checked.push(platform);
+    }
+  }
+  return { platforms: checked, failure };
+}
+
+async function checkChild(
+  platform: ResolvedPlatform,
+  parts: ChildPolicyParts,
+  signal: AbortSignal,
+): Promise<ResolvedPlatform> {
+  const { policy, round, login, reference } = parts;
+  const child = { ...reference, tag: undefined, digest: platform.digest };
+  const key = `${repositoryName(reference)}@${platform.digest}`;
+  const fingerprintOf = () => fingerprint(parts.harbor, login, reference, platform.digest, signal);
+  const { refusal, ...passing } = platform;
+  if (refusal !== undefined && !(await policy.mayAsk(key, fingerprintOf))) return platform;
+  try {
+    await round.head(child, login.credentials, signal);
+    policy.passed(key);
+    return passing;
+  } catch (error) {
+    signal.throwIfAborted();
+    const failure = Failure.from(error);
+    if (!isRefusal(failure)) throw failure;
+    await policy.refused(key, fingerprintOf);
+    return { ...passing, refusal: toResolvedFailure(failure) };
+  }
+}
+
+/** What a policy looks at, as a text that changes with it; undefined: it may not be read. */
+export async function fingerprint(
+  harbor: Pick<Harbor, 'readArtifact'>,
+  login: HarborLogin,
+  { repository }: ImageReference,
+  tagOrDigest: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const project = projectOf(repository);
+  if (project === undefined) return undefined;
+  const name = repository.slice(project.length + 1);
+  try {
+    const artifact = await within(apiWithinMs, signal, (limited) =>
+      harbor.readArtifact(login, project, name, tagOrDigest, limited),
+    );
+    const accessories = artifact.accessories.map(({ type, digest }) => `${type} ${digest}`).toSorted();
+    return JSON.stringify([artifact.digest, artifact.scan?.status, artifact.scan?.severity, accessories]);
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+import type { WantedImage } from '../core/demand.ts';
+import type { ImageReference } from '../core/image-reference.ts';
+import { formatPlatform, parsePlatform } from '../core/platform.ts';
+import type { ResolvedImage, WarmState } from '../core/resolution.ts';
+import type { Harbor, HarborLogin } from '../registry/harbor.ts';
+import type { ImageSource, SourceImage } from '../registry/image-source.ts';
+import type { PolicyBook } from './policy-book.ts';
+import { callWithinMs, type Round } from './round.ts';
+import { within } from './time-limit.ts';
+
+/** One image, asked after in one round. */
+export interface ImageQuestion {
+  readonly wanted: Pick<WantedImage, 'reference' | 'platforms'>;
+  readonly reference: ImageReference;
+  readonly login: HarborLogin;
+  readonly before: ResolvedImage | undefined;
+  /** What Harbor's list of artifacts says that the tag points to; undefined: nobody listed it. */
+  readonly listedDigest: string | undefined;
+  readonly round: Round;
+}
+
+/** What answers need beside the question. */
+export interface AnswerParts {
+  readonly source: Pick<ImageSource, 'headManifest' | 'readImage'>;
+  readonly harbor: Pick<Harbor, 'readArtifact'>;
+  readonly policy: PolicyBook;
+  readonly read: ReadBook;
+  readonly warms: () => boolean;
+}
+
+/** Which platforms an index was already read for, so that one that it does not have is not looked for in every round. */
+export class ReadBook {
+  readonly #read = new Map<string, Map<string, SourceImage>>();
+
+  /** What a digest of a reference was found to be, where all the platforms were asked for then. */
+  find(reference: string, digest: string, platforms: readonly string[]): SourceImage | undefined {
+    const image = this.#read.get(reference)?.get(digest);
+    if (image === undefined) return undefined;
+    const known = new Set(askedFor(image));
+    return platforms.every((platform) => known.has(platform)) ? image : undefined;
+  }
+
+  /** Under its own digest: by tag it may have been another one that HEAD named just before. */
+  keep(reference: string, image: SourceImage): void {
+    const { digest } = image;
+    const images = this.#read.get(reference) ?? new Map<string, SourceImage>();
+    images.delete(digest);
+    // An index behind a proxy has two forms, and a release may come while it changes between them.
+    images.set(digest, image);
+    for (const oldest of images.keys()) {
+      if (images.size <= mostForms) break;
+      images.delete(oldest);
+    }
+    this.#read.set(reference, images);
+  }
+
+  /** What is not desired any more. */
+  retain(references: ReadonlySet<string>): void {
+    for (const reference of this.#read.keys()) if (!references.has(reference)) this.#read.delete(reference);
+  }
+}
+
+const mostForms = 4;
+
+function askedFor(image: SourceImage): string[] {
+  return [
+    ...image.platforms.map(({ platform }) => platform),
+    ...(image.refused ?? []).map(({ platform }) => platform),
+    ...image.missing,
+  ].map((platform) => formatPlatform(platform));
+}
+
+export async function readWanted(
+  { source, read }: Pick<AnswerParts, 'source' | 'read'>,
+  { wanted, login }: Pick<ImageQuestion, 'wanted' | 'login'>,
+  reference: ImageReference,
+  signal: AbortSignal,
+): Promise<SourceImage> {
+  const platforms = wanted.platforms.map(parsePlatform);
+  const image = await within(callWithinMs, signal, (limited) =>
+    source.readImage(reference, platforms, login.credentials, limited),
+  );
+  read.keep(wanted.reference, image);
+  return image;
+}
+
+/** Of a child that was known before it stays what it was; where nobody warms there is nothing to wait for. */
+export function toWarmState(
+  before: ResolvedImage | undefined,
+  isProxied: boolean,
+  warms: boolean,
+): (platform: string, digest: string) => WarmState {
+  return (platform, digest) => {
+    if (!isProxied) return 'unneeded';
+    const known = before?.platforms.find((one) => one.platform === platform && one.digest === digest)?.warm;
+    if (known === 'warm' || known === 'given_up') return known;
+    return warms ? 'cold' : 'unneeded';
+  };
+}

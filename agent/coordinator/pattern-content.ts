@@ -1,0 +1,102 @@
+import { isPlainName, matchesProject, matchesRepository, type RepositoryContent } from '../core/artifact-selection.ts';
+import type { WantedPattern } from '../core/demand.ts';
+import { Failure } from '../core/failure.ts';
+import type { RepositoryPattern } from '../core/repository-pattern.ts';
+import type { ArtifactQuery, Harbor, HarborArtifact, HarborLogin, HarborProject } from '../registry/harbor.ts';
+import type { ProjectBook } from './project-book.ts';
+import { callWithinMs } from './round.ts';
+import { within } from './time-limit.ts';
+
+export interface ContentParts {
+  readonly harbor: Pick<Harbor, 'hasProject' | 'listRepositories' | 'listArtifacts'>;
+  readonly projects: ProjectBook;
+}
+
+export interface PatternContent {
+  readonly contents: readonly RepositoryContent<HarborArtifact>[];
+  /** The projects that the pattern names and the login sees, with what opens them. */
+  readonly projects: ReadonlyMap<string, { readonly project: HarborProject; readonly login: HarborLogin }>;
+  /** Projects, and repositories with their project, that could not be listed. */
+  readonly silent: ReadonlySet<string>;
+  /** The first thing that went wrong. */
+  readonly failure: Failure | undefined;
+}
+
+/** What the repositories that a pattern names hold, as Harbor lists it. Rejects only with an abort. */
+export async function readContent(
+  { pattern, credentials }: WantedPattern,
+  { harbor, projects }: ContentParts,
+  signal: AbortSignal,
+): Promise<PatternContent> {
+  const contents: RepositoryContent<HarborArtifact>[] = [];
+  const found = new Map<string, { readonly project: HarborProject; readonly login: HarborLogin }>();
+  const silent = new Set<string>();
+  let failure: Failure | undefined;
+  const attempt = async <Result>(name: string, work: () => Promise<Result>): Promise<Result | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      silent.add(name);
+      failure ??= Failure.from(error);
+      return undefined;
+    }
+  };
+  const asking = <Result>(work: (limited: AbortSignal) => Promise<Result>) => within(callWithinMs, signal, work);
+
+  const { registry } = pattern;
+  const loginFor = (project: string) => projects.loginFor({ registry, repository: `${project}/x` }, credentials);
+  const isPlainProject = isPlainName(pattern.project);
+  const matching = await attempt(pattern.project, async () => {
+    const login = isPlainProject
+      ? await loginFor(pattern.project)
+      : await projects.loginFor({ registry, repository: '' }, credentials);
+    const seen = await projects.list(login, signal);
+    if (!seen.ok) throw seen.failure;
+    const named = [...seen.byName.values()].filter(({ name }) => matchesProject(pattern, name));
+    if (named.length === 0) throw await unseen(pattern, login, harbor, isPlainProject, signal);
+    return named;
+  });
+  for (const project of matching ?? []) {
+    const login = await loginFor(project.name);
+    found.set(project.name, { project, login });
+    const repositories = isPlainName(pattern.repository)
+      ? [pattern.repository]
+      : await attempt(project.name, () => asking((limited) => harbor.listRepositories(login, project.name, limited)));
+    for (const repository of repositories ?? []) {
+      if (!matchesRepository(pattern, project.name, repository)) continue;
+      const artifacts = await attempt(`${project.name}/${repository}`, () =>
+        asking((limited) => harbor.listArtifacts(login, project.name, repository, toQuery(pattern), limited)),
+      );
+      if (artifacts !== undefined) contents.push({ project: project.name, repository, artifacts });
+    }
+  }
+  return { contents, projects: found, silent, failure };
+}
+
+function toQuery({ labels, maxSeverity, signed, signedBy }: RepositoryPattern): ArtifactQuery {
+  // Labels are compared here, not by Harbor: what lacks one is told as such.
+  return {
+    ...(labels.length > 0 ? { withLabels: true } : {}),
+    ...(maxSeverity === undefined ? {} : { withScan: true }),
+    ...(signed === undefined && signedBy.length === 0 ? {} : { withAccessories: true }),
+  };
+}
+
+/** Why no project is seen: a wrong name and a missing right look the same in Harbor's list. */
+async function unseen(
+  pattern: RepositoryPattern,
+  login: HarborLogin,
+  harbor: Pick<Harbor, 'hasProject'>,
+  isPlainProject: boolean,
+  signal: AbortSignal,
+): Promise<Failure> {
+  const { project, registry } = pattern;
+  if (!isPlainProject) {
+    return new Failure('not_found', `no project of ${registry} that the login sees matches ${project}`);
+  }
+  const isThere = await within(callWithinMs, signal, (limited) => harbor.hasProject(login, project, limited));
+  return isThere
+    ? new Failure('auth', `the login has no right on project ${project} of ${registry}`, { detail: 'forbidden' })
+    : new Failure('not_found', `${registry} has no project ${project}`, { detail: 'project_missing' });
+}

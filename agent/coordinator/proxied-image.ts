@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto';
+import { Failure } from '../core/failure.ts';
+import { formatPlatform } from '../core/platform.ts';
+import type { ResolvedImage, ResolvedPlatform } from '../core/resolution.ts';
+import type { SourceImage } from '../registry/image-source.ts';
+import { checkChildren } from './child-policy.ts';
+import { type AnswerParts, type ImageQuestion, readWanted, toWarmState } from './image-question.ts';
+import { projectOf } from './project-book.ts';
+import { toPlatforms, toRecord } from './resolved-parts.ts';
+import { callWithinMs } from './round.ts';
+import { within } from './time-limit.ts';
+
+/**
+ * What an image behind a Harbor proxy-cache project is now. The index digest of one tag flips with the upstream's health (Harbor 2.15.2), and an index
+ * that Harbor serves from its own store lacks platforms that nobody pulled: only another child of a wanted platform is a change, and only while
+ * the upstream answers. @throws Failure
+ */
+export async function resolveProxied(
+  question: ImageQuestion,
+  parts: AnswerParts,
+  signal: AbortSignal,
+): Promise<ResolvedImage> {
+  const { wanted, before } = question;
+  const { digest, platforms } = await findPlatforms(question, parts, signal);
+  if (platforms.length === 0 && wanted.platforms.length > 0) {
+    const failure = new Failure('no_platform', `it has none of the platforms ${wanted.platforms.join(', ')}`);
+    return toRecord({ reference: wanted.reference, digest, isProxied: true, platforms }, { failure });
+  }
+  const states = toWarmState(before, true, parts.warms());
+  const stated = platforms.map((platform) => ({ ...platform, warm: states(platform.platform, platform.digest) }));
+  const checked = await checkWarm(question, stated, parts, signal);
+  return toRecord({ reference: wanted.reference, digest, isProxied: true, platforms: checked.platforms }, checked);
+}
+
+interface Found {
+  readonly digest: string;
+  readonly platforms: readonly ResolvedPlatform[];
+}
+
+async function findPlatforms(question: ImageQuestion, parts: AnswerParts, signal: AbortSignal): Promise<Found> {
+  const { wanted, reference, login, before, round } = question;
+  const had = (before?.platforms ?? []).filter(({ platform }) => wanted.platforms.includes(platform));
+  const isWhole = had.length === wanted.platforms.length && had.length > 0;
+  if (reference.digest !== undefined && before?.digest === reference.digest && isWhole) {
+    return { digest: reference.digest, platforms: had };
+  }
+  const project = `${reference.registry}/${projectOf(reference.repository) ?? ''}`;
+  const digest = reference.digest ?? (await round.headThroughProxy(project, reference, login.credentials, signal));
+  const seen = parts.read.find(wanted.reference, digest, wanted.platforms);
+  if (before?.digest !== undefined && before.isProxied) {
+    const isSameDigest = before.digest === digest && (isWhole || seen !== undefined);
+    if (isSameDigest || (seen !== undefined && !hasMoved(had, seen))) return { digest: before.digest, platforms: had };
+  }
+  const states = toWarmState(before, true, parts.warms());
+  if (before?.digest === undefined || had.length === 0 || reference.digest !== undefined) {
+    const image = await readWanted(parts, question, reference, signal);
+    return { digest: image.digest, platforms: merge(had, toPlatforms(image, states)) };
+  }
+  const answeredBefore = await upstreamAnswers(question, parts, signal);
+  const image = await readWanted(parts, question, reference, signal);
+  if (!hasMoved(had, image)) return { digest: before.digest, platforms: merge(had, toPlatforms(image, states)) };
+  if (!answeredBefore || !(await upstreamAnswers(question, parts, signal))) {
+    const words = 'the tag shows another image, but the upstream does not answer: what was found before stays';
+    throw new Failure('upstream', words, { detail: 'upstream_unhealthy' });
+  }
+  return { digest: image.digest, platforms: merge(had, toPlatforms(image, states)) };
+}
+
+/** A platform that is missing says nothing: Harbor trims the index that it keeps to what was pulled. */
+function hasMoved(had: readonly ResolvedPlatform[], image: SourceImage): boolean {
+  return [...image.platforms, ...(image.refused ?? [])].some(({ platform, digest }) => {
+    const name = formatPlatform(platform);
+    const known = had.find((one) => one.platform === name);
+    return known !== undefined && known.digest !== digest;
+  });
+}
+
+/** What was found, and what was known of platforms that were not. */
+function merge(had: readonly ResolvedPlatform[], found: readonly ResolvedPlatform[]): readonly ResolvedPlatform[] {
+  const names = new Set(found.map(({ platform }) => platform));
+  return [...found, ...had.filter(({ platform }) => !names.has(platform))];
+}
+
+/**
+ * A tag that cannot exist: of what the upstream itself says that it is not there, Harbor says so in other words than of what it does not find in its own
+ * store because the upstream failed.
+ */
+async function upstreamAnswers(
+  { reference, login }: ImageQuestion,
+  { source }: AnswerParts,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const probe = { ...reference, tag: `stevedore-probe-${randomBytes(6).toString('hex')}`, digest: undefined };
+  try {
+    await within(callWithinMs, signal, (limited) => source.headManifest(probe, login.credentials, limited));
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    const { code, detail } = Failure.from(error);
+    return code === 'not_found' && detail === undefined;
+  }
+}
+
+/** Before a child is warm, Harbor would ask the upstream, and its own policy passes what it does not have yet. */
+async function checkWarm(
+  { reference, login, round }: ImageQuestion,
+  platforms: readonly ResolvedPlatform[],
+  parts: AnswerParts,
+  signal: AbortSignal,
+): ReturnType<typeof checkChildren> {
+  const warm = platforms.filter((platform) => platform.warm === 'warm');
+  const checked = await checkChildren(warm, { ...parts, round, login, reference }, signal);
+  const byName = new Map(checked.platforms.map((platform) => [platform.platform, platform]));
+  return { ...checked, platforms: platforms.map((platform) => byName.get(platform.platform) ?? platform) };
+}
