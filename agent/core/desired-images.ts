@@ -70,8 +70,8 @@ export const nothingDesired: Desired = {
 /** A set that asks for an image. */
 interface Asking {
   readonly set: ImageSet;
-  /** Some pattern of it does, and no entry of its own. */
-  byPattern: boolean;
+  /** A pattern of it does: what that names now is wanted, not what it named once. */
+  readonly isMember: boolean;
 }
 
 /** Without `view` nothing is resolved. */
@@ -93,12 +93,12 @@ export function toDesired(imageSets: readonly ImageSet[], labels: Labels, view?:
       if (members === undefined) unresolved.push({ imageSet: set.name, pattern, failure });
       return members ?? [];
     });
-    const own = new Set(named);
+    const ofPatterns = new Set(members);
     const all = [...new Set([...named, ...members])];
     references.set(set.name, all);
     for (const reference of all) {
       const sets = asking.get(reference);
-      const entry = { set, byPattern: !own.has(reference) };
+      const entry = { set, isMember: ofPatterns.has(reference) };
       if (sets === undefined) asking.set(reference, [entry]);
       else sets.push(entry);
     }
@@ -123,7 +123,7 @@ function merge(reference: string, asking: readonly Asking[], view: ResolutionVie
   // A digest cannot move.
   const refreshed = parsed.digest === undefined ? asking : [];
   const always = refreshed
-    .filter(({ set, byPattern }) => byPattern || set.pullPolicy === 'Always')
+    .filter(({ set, isMember }) => isMember || set.pullPolicy === 'Always')
     .map(({ set }) => set.refreshEveryMs);
   const windows = sets.flatMap((set) => (set.window === undefined ? [] : [set.window]));
   const resolved = view === undefined ? undefined : toDesiredResolution(reference, view);

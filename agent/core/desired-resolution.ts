@@ -36,7 +36,8 @@ export function toDesiredResolution(reference: string, view: ResolutionView): De
   return {
     digest: image.digest,
     child,
-    isProxied: image.isProxied,
+    // Only a Harbor has proxy-cache projects.
+    isProxied: image.isProxied && view.harborHosts.has(parseReference(reference).registry),
     refusal: image.refusal ?? child?.refusal,
   };
 }
