@@ -53,6 +53,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   stderr: process.stderr,
   signal: interruption.signal,
   loadAgent: async () => (await import('./agent.ts')).createAgent,
+  loadDoctor: async () => (await import('./diagnose.ts')).diagnose,
 });
 // A write that failed says so only in the next turn of the event loop.
 await setImmediate();

@@ -71,7 +71,7 @@ export function addCommonOptions(command: Command): Command {
     )
     .option(
       '--log-level <level>',
-      `${logLevels.join(', ')} (default: info for run, error elsewhere; env: STEVEDORE_LOG_LEVEL)`,
+      `${logLevels.join(', ')} (default: info for run, silent for doctor, error elsewhere; env: STEVEDORE_LOG_LEVEL)`,
     );
 }
 

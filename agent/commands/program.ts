@@ -3,7 +3,9 @@ import { errorMessage } from '../core/failure.ts';
 import { readBuildInfo } from '../ops/build-info.ts';
 import { addCommonOptions, type CommonOptions, parseSettings } from './common-options.ts';
 import type { CommandContext } from './context.ts';
+import type { DoctorCommandOptions } from './doctor.ts';
 import { exitCodes, toExitCode, UsageError } from './exit-codes.ts';
+import * as help from './help-texts.ts';
 import type { Settings } from '../settings.ts';
 import { addPruneOptions, type PruneOptions, parsePruneOrder } from './prune-options.ts';
 
@@ -50,14 +52,14 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
     .showHelpAfterError("Run 'stevedore --help' for what there is.")
     .exitOverride();
   addCommonOptions(program);
-  program.addHelpText('after', rootExamples);
+  program.addHelpText('after', help.root);
 
   // Subcommands take over the settings above, so they are made after them. Each loads its code when it is called: the agent
   // does without tables and progress bars for as long as it runs.
   program
     .command('run')
     .description('run the agent until SIGTERM or SIGINT')
-    .addHelpText('after', runExamples)
+    .addHelpText('after', help.run)
     .action(async () => {
       const { run } = await import('./run.ts');
       finish(await run(parseSettings(program.opts<CommonOptions>(), environment, 'info'), context));
@@ -67,7 +69,7 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
     .description('check a configuration file: all its mistakes at once; exit code 1 when there are any')
     .argument('[file]', "the file, - for standard input (default: --config's; in a cluster there is none)")
     .option('--json', 'print JSON')
-    .addHelpText('after', checkExamples)
+    .addHelpText('after', help.check)
     .action(async (file: string | undefined, { json = false }: JsonOption) => {
       const settings = parseSettings(program.opts<CommonOptions>(), environment, 'error');
       const { check } = await import('./check.ts');
@@ -77,7 +79,7 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
     .command('plan')
     .description('show what would be pulled and removed on this node and why, and what would not; changes nothing')
     .option('--json', 'print JSON (schema: agent/core/plan.schema.json)')
-    .addHelpText('after', planExamples)
+    .addHelpText('after', help.plan)
     .action(async ({ json = false }: JsonOption) => {
       const options = program.opts<CommonOptions>();
       const { plan } = await import('./plan.ts');
@@ -87,7 +89,7 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
     .command('pull')
     .description('pull what is missing, once, and exit')
     .option('--json', 'print one JSON object a line')
-    .addHelpText('after', pullExamples)
+    .addHelpText('after', help.pull)
     .action(async ({ json = false }: JsonOption) => {
       const options = program.opts<CommonOptions>();
       const { pull } = await import('./pull.ts');
@@ -96,7 +98,7 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
   addPruneOptions(program.command('prune'))
     .description('remove images that nothing uses, once, and exit')
     .option('--json', 'print one JSON object a line')
-    .addHelpText('after', pruneExamples)
+    .addHelpText('after', help.prune)
     .action(async ({ json = false, ...asked }: JsonOption & PruneOptions) => {
       const options = program.opts<CommonOptions>();
       const order = parsePruneOrder(asked);
@@ -104,11 +106,27 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
       finish(await prune(parseSettings(options, environment, 'error'), options, order, json, context));
     });
   program
+    .command('doctor')
+    .description(
+      'check this node: runtime, disk, registries, Harbor, rights, policy; says what to do about what is wrong',
+    )
+    .option(
+      '--host-root <dir>',
+      "where the host's root filesystem is mounted, for what only the host shows (default: none)",
+    )
+    .option('--pull <image>', 'also pull this image by the runtime; it stays on the node (default: none)')
+    .option('--json', 'print JSON')
+    .addHelpText('after', help.doctor)
+    .action(async (options: DoctorCommandOptions) => {
+      const { doctor } = await import('./doctor.ts');
+      finish(await doctor(parseSettings(program.opts<CommonOptions>(), environment, 'silent'), options, context));
+    });
+  program
     .command('uninstall')
     .description('take back what the agent left on this node: pins, leases, labels, condition, state')
     .option('--stay', 'afterwards wait for SIGTERM, if nothing failed')
     .option('--json', 'print one JSON object a line')
-    .addHelpText('after', uninstallExamples)
+    .addHelpText('after', help.uninstall)
     .action(async ({ stay = false, json = false }: JsonOption & { readonly stay?: boolean }) => {
       const settings = parseSettings(program.opts<CommonOptions>(), environment, 'error');
       const { uninstall } = await import('./uninstall.ts');
@@ -124,82 +142,3 @@ function defaultFile({ cluster, configFile }: Settings): string {
   const pipe = `kubectl get configmap -n ${namespace} ${configMap} -o jsonpath='{.data.config\\.yaml}' | stevedore check -`;
   throw new UsageError(`check needs a file in a cluster; for the configuration in force: ${pipe}`);
 }
-
-const rootExamples = `
-Options may stand before or after the command, and win over environment variables.
-
-Examples:
-  stevedore check config.yaml
-  stevedore plan --config config.yaml --label accelerator=nvidia
-  stevedore pull --config config.yaml --label accelerator=nvidia
-  stevedore prune --dry-run
-  stevedore run --config config.yaml --labels-file labels --listen 0.0.0.0:9746
-  stevedore run --node-name gpu-1 --kubeconfig kubeconfig
-
-Exit codes:
-  0   done, or nothing to do
-  1   failed, or mistakes were found
-  2   the command line, or what the machine offers, is not clear
-  3   partly done
-  4   the state folder is in use by another stevedore
-  75  the runtime's mounted socket is dead: start again`;
-
-const runExamples = `
-Serves /livez, /readyz and /metrics on --listen. SIGTERM and SIGINT stop it within 5 s, a second one at once.
-
-With --node-name the agent is in a cluster: it watches that Node and the ConfigMaps of its namespace, and goes on with the last good
-ones where the API server does not answer. --config, --label and --labels-file are mistakes then.
-
-Examples:
-  stevedore run --config config.yaml --label accelerator=nvidia
-  STEVEDORE_LABELS=accelerator=nvidia,zone=a stevedore run --runtime containerd --state-dir /var/lib/stevedore
-  stevedore run --node-name gpu-1 --kubeconfig kubeconfig --namespace stevedore --config-map stevedore`;
-
-const checkExamples = `
-Examples:
-  stevedore check config.yaml
-  kubectl get configmap -n stevedore stevedore -o jsonpath='{.data.config\\.yaml}' | stevedore check -`;
-
-const planExamples = `
-Where an agent runs on the same state folder, it is asked for its plan; with --config, --label, --labels-file, --runtime,
---endpoint, --own-image or one of the options of a cluster on the command line the node is looked at with those instead: so a change
-can be tried out.
-
-Examples:
-  stevedore plan
-  stevedore plan --config new.yaml --label accelerator=nvidia
-  stevedore plan --json | jq '.pulls[] | {reference, downloadBytes}'
-  stevedore plan --json | jq '.prune.images[] | select(.decision.kind == "remove") | {names, freesBytes}'`;
-
-const pullExamples = `
-Where an agent runs on the same state folder, it does the pulling, with its own configuration and labels; Ctrl-C then only
-stops the watching. Exit code 3 when a part of the images could not be pulled, 1 when none could.
-
-Examples:
-  stevedore pull --config config.yaml --label accelerator=nvidia
-  stevedore pull --json | jq 'select(.kind == "failed")'`;
-
-const pruneExamples = `
-What is in use, desired, pinned, kept by a rule or too young is never removed. The tier says what else stays, and when to stop:
-  age       what was used within prune.unusedFor stays; everything older goes
-  space     what was used within prune.spaceGrace stays; stops at the low watermark
-  critical  nothing else stays; stops at the low watermark
-With --until-free any of them stops as soon as so much is free. With prune.dryRun in the configuration every run is a dry run; with
-prune.enabled false only a dry run is possible.
-
-Where an agent runs on the same state folder, it does the pruning, with its own configuration; Ctrl-C stops it before the next
-removal. Exit code 3 when a part of the images could not be removed or the target is not met, 1 when nothing could be done.
-
-Examples:
-  stevedore prune --dry-run
-  stevedore prune --tier age
-  stevedore prune --tier space --until-free 50Gi
-  stevedore prune --json | jq 'select(.kind == "removed") | {names, reclaimedBytes}'`;
-
-const uninstallExamples = `
-Refuses while an agent runs on the state folder: exit code 4. Images stay, for they may be in use. A startup taint stays too: take the gate
-out of the node group first. May be run again at any time; exit code 3 when a step failed, and all the others are done then.
-
-Examples:
-  stevedore uninstall
-  stevedore uninstall --json | jq 'select(.kind == "failed_step")'`;

@@ -6,6 +6,7 @@ export type FindingLevel = (typeof findingLevels)[number];
 
 export const doctorChecks = [
   'configuration',
+  'api_server',
   'runtime',
   'image_filesystem',
   'state_folder',
@@ -18,6 +19,8 @@ export const doctorChecks = [
   'permissions',
   'proxy_project',
   'upstream',
+  'retention',
+  'token_realm',
   'pull_by_agent',
   'pull_by_runtime',
   'api_permissions',

@@ -1,6 +1,7 @@
 /** What the API server lets the agent do, and whether the node policy keeps it from more. */
 
 import type { AccessQuestion, Cluster } from '../cluster/cluster.ts';
+import type { Permission } from '../cluster/permissions.ts';
 import type { Tell } from '../core/doctor-report.ts';
 import { Failure } from '../core/failure.ts';
 import { foreignLabel, isPolicyRefusal } from '../work/policy-test.ts';
@@ -8,8 +9,30 @@ import { foreignLabel, isPolicyRefusal } from '../work/policy-test.ts';
 export interface NamedQuestion extends AccessQuestion {
   /** What does not work without it. */
   readonly neededFor: string;
-  /** Only with an optional part of the manifests. */
-  readonly isOptional: boolean;
+}
+
+/** One for each verb and name of the table; for the gate only where the agent has one. Pure. */
+export function toAccessQuestions(
+  permissions: readonly Permission[],
+  { namespace, hasGate }: { readonly namespace: string; readonly hasGate: boolean },
+): readonly NamedQuestion[] {
+  return permissions
+    .filter(({ part }) => part === 'base' || (part === 'gate' && hasGate))
+    .flatMap((permission) => {
+      const { group, resource, subresource, verbs, scope, names = [undefined] } = permission;
+      const neededFor = toPurpose(permission);
+      return verbs.flatMap((verb) =>
+        names.map((name) => ({
+          group,
+          resource,
+          ...(subresource === undefined ? {} : { subresource }),
+          verb,
+          ...(scope === 'cluster' ? {} : { namespace: scope === 'default' ? 'default' : namespace }),
+          ...(name === undefined ? {} : { name }),
+          neededFor,
+        })),
+      );
+    });
 }
 
 export async function checkAccess(
@@ -24,19 +47,19 @@ export async function checkAccess(
     const { allowed } = await cluster.reviewAccess(question, signal);
     if (!allowed) denied.push(question);
   }
-  for (const question of denied) {
+  // Eight ConfigMaps that all lack one right are one mistake.
+  for (const [words, [first, ...more]] of Map.groupBy(denied, toWords)) {
+    const names = [first, ...more].flatMap((one) => one?.name ?? []);
     tell({
       check,
-      level: question.isOptional ? 'warning' : 'failure',
-      subject: toWords(question),
-      message: `is not allowed: ${question.neededFor} does not work`,
-      advice: "apply the manifests' Roles and bindings again, for the service account that this agent runs as",
+      level: 'failure',
+      subject: names.length === 0 ? words : `${words}: ${toSpan(names)}`,
+      message: `is not allowed: no ${first?.neededFor}`,
+      advice: 'apply the RBAC of the manifests again, for the service account that this agent runs as',
     });
   }
-  const missing = denied.length;
-  if (missing < questions.length) {
-    tell({ check, level: 'ok', message: `${questions.length - missing} of ${questions.length} permissions are there` });
-  }
+  const allowed = questions.length - denied.length;
+  if (allowed > 0) tell({ check, level: 'ok', message: `${allowed} of ${questions.length} that it needs` });
 }
 
 /** Asks by a dry run for what the policy must refuse. */
@@ -48,23 +71,42 @@ export async function checkPolicy(
   const check = 'node_policy' as const;
   try {
     await cluster.patchNodeStatus(foreignLabel, signal, { dryRun: true });
-    tell({
-      check,
-      level: 'failure',
-      message: "a label that is not Stevedore's could be changed: no admission policy is in force for this agent",
-      advice:
-        'apply the ValidatingAdmissionPolicy stevedore-own-node and its binding, with the name of the service account',
-    });
+    const message = "a label that is not Stevedore's could be changed: no admission policy is in force for this agent";
+    const advice =
+      'apply the ValidatingAdmissionPolicy stevedore-own-node and its binding, with the name of the service account';
+    tell({ check, level: 'failure', message, advice });
   } catch (error) {
     signal.throwIfAborted();
     const failure = Failure.from(error);
-    if (isPolicyRefusal(failure)) {
-      tell({ check, level: 'ok', message: 'the admission policy refuses a foreign label' });
-    } else tell({ check, level: 'not_checked', message: failure.message });
+    if (isPolicyRefusal(failure)) tell({ check, level: 'ok', message: 'is in force: a foreign label was refused' });
+    else tell({ check, level: 'not_checked', message: failure.message });
   }
 }
 
-function toWords({ verb, resource, subresource, namespace, name }: AccessQuestion): string {
+function toWords({ verb, resource, subresource, namespace }: AccessQuestion): string {
   const what = subresource === undefined ? resource : `${resource}/${subresource}`;
-  return `${verb} ${what}${name === undefined ? '' : ` ${name}`}${namespace === undefined ? '' : ` in ${namespace}`}`;
+  return `${verb} ${what}${namespace === undefined ? '' : ` in ${namespace}`}`;
+}
+
+function toSpan(names: readonly string[]): string {
+  const [first = ''] = names;
+  return names.length > 2 ? `${first} … ${names.at(-1)}` : names.join(', ');
+}
+
+function toPurpose({ resource, subresource, part, names }: Permission): string {
+  if (part === 'gate') return 'removal of the startup taint';
+  if (subresource === 'status') return 'labels and condition on the Node';
+  if (names !== undefined) return 'publishing of what the coordinator resolves';
+  switch (resource) {
+    case 'nodes':
+      return "labels of the node, so none of its image sets, and no platforms of the other nodes'";
+    case 'configmaps':
+      return 'configuration';
+    case 'leases':
+      return 'sharing of pull slots, and no coordinator';
+    case 'events':
+      return 'Events on the Node';
+    default:
+      return `use of ${resource}`;
+  }
 }

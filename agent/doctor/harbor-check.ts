@@ -1,208 +1,161 @@
-/** One Harbor as this node sees it: reachable, who we are there, and what each project lets us do. */
+/** One Harbor as this node sees it: whether it answers, how it is, and who we are there. */
 
 import type { Credential } from '../core/credentials.ts';
 import type { Tell } from '../core/doctor-report.ts';
 import { Failure } from '../core/failure.ts';
-import type { Harbor, HarborLogin, HarborProject } from '../registry/harbor.ts';
-import { lacks, type ProjectNeeds } from './harbor-needs.ts';
+import type { Harbor, HarborLogin } from '../registry/harbor.ts';
+import { attempt } from './doctor.ts';
 
-/** Harbor's tokens tolerate 60 s (2.15); half of it is worth a word. */
+/** Harbor's tokens tolerate 60 s (2.15). */
 const skewMs = { warning: 10_000, failure: 60_000 };
 const dayMs = 86_400_000;
 const expiresSoonMs = 14 * dayMs;
 
 export interface HarborCheckParts {
   readonly harbor: Harbor;
+  /** With every credential that the configuration has for this host. */
   readonly login: HarborLogin;
   readonly now: () => number;
 }
 
 /** Version, clock, components and logins. @returns whether it answers */
-export async function checkHarbor(
-  { harbor, login, now }: HarborCheckParts,
-  tell: Tell,
-  signal: AbortSignal,
-): Promise<boolean> {
+export async function checkHarbor(parts: HarborCheckParts, tell: Tell, signal: AbortSignal): Promise<boolean> {
+  const { harbor, login } = parts;
   const subject = login.host;
   try {
     await harbor.ping(login, signal);
   } catch (error) {
     signal.throwIfAborted();
-    const { message } = Failure.from(error);
-    const advice = 'check the name, the network, proxies (HTTPS_PROXY, NO_PROXY) and the authority (caFile)';
-    tell({ check: 'harbor', level: 'failure', subject, message, advice });
+    const failure = Failure.from(error);
+    tell({ check: 'harbor', level: 'failure', subject, message: failure.message, advice: toAdvice(failure) });
     return false;
   }
+  await attempt({ check: 'harbor', subject }, tell, signal, () => checkSystem(parts, tell, signal));
+  await attempt({ check: 'harbor_health', subject }, tell, signal, () => checkHealth(parts, tell, signal));
+  if (login.credentials.length === 0) {
+    const message = 'there is none for it: only public projects can be pulled';
+    const advice = 'name the file with the robot in credentials, unless that is meant';
+    tell({ check: 'credential', level: 'warning', subject, message, advice });
+    return true;
+  }
+  for (const credential of login.credentials) {
+    const about = { check: 'credential', subject: `${credential.username} at ${login.host}` } as const;
+    await attempt(about, tell, signal, () => checkCredential(harbor, login.host, credential, tell, signal));
+  }
+  await checkExpiry(parts, tell, signal);
+  return true;
+}
+
+async function checkSystem({ harbor, login }: HarborCheckParts, tell: Tell, signal: AbortSignal): Promise<void> {
+  const subject = login.host;
   const { version, readOnly, clock } = await harbor.system(login, signal);
   if (version === undefined) {
-    const message = 'answers, but takes no credential of this configuration: its version is not told';
-    tell({ check: 'harbor', level: 'warning', subject, message });
+    const level = login.credentials.length === 0 ? 'ok' : 'warning';
+    const message = 'answers; it tells its version only to who is logged in';
+    tell({ check: 'harbor', level, subject, message });
   } else {
-    const note = readOnly === true ? ', read-only' : '';
-    tell({ check: 'harbor', level: 'ok', subject, message: `Harbor ${version}${note}` });
-  }
-  if (clock === undefined) {
-    tell({ check: 'clock', level: 'not_checked', subject, message: 'Harbor tells its time only to who is logged in' });
-  } else checkClock(clock.harborAt - clock.ownAt, subject, tell);
-  for (const { name, healthy, error } of await harbor.health(login, signal)) {
-    if (!healthy) {
-      const message = `${name} is unhealthy${error === undefined ? '' : `: ${error}`}`;
-      tell({ check: 'harbor_health', level: 'failure', subject, message });
-    }
-  }
-  for (const credential of login.credentials) await checkCredential(harbor, login.host, credential, tell, signal);
-  if (login.credentials.length === 0) {
+    const note = readOnly === true ? ', read-only now: pulls go on, proxy caches do not fill' : '';
     tell({
-      check: 'credential',
-      level: 'warning',
+      check: 'harbor',
+      level: readOnly === true ? 'warning' : 'ok',
       subject,
-      message: 'there is none: only public projects can be pulled',
+      message: `Harbor ${version}${note}`,
     });
   }
-  await checkExpiry(harbor, login, now(), tell, signal);
-  return true;
+  if (clock === undefined) {
+    const message = 'Harbor tells its time only to who is logged in';
+    tell({ check: 'clock', level: 'not_checked', subject, message });
+  } else checkClock(clock.harborAt - clock.ownAt, subject, tell);
 }
 
 function checkClock(differenceMs: number, subject: string, tell: Tell): void {
   const seconds = Math.round(differenceMs / 1000);
-  const message = `Harbor's clock is ${Math.abs(seconds)} s ${seconds < 0 ? 'behind' : 'ahead of'} this node's`;
+  const where = seconds === 0 ? 'agrees with' : `is ${Math.abs(seconds)} s ${seconds < 0 ? 'behind' : 'ahead of'}`;
+  const message = `Harbor's clock ${where} this node's`;
   const difference = Math.abs(differenceMs);
-  const level = difference >= skewMs.failure ? 'failure' : difference >= skewMs.warning ? 'warning' : 'ok';
-  if (level === 'ok') tell({ check: 'clock', level, subject, message });
-  else
-    tell({ check: 'clock', level, subject, message, advice: 'set both by NTP: tokens and certificates depend on it' });
+  if (difference < skewMs.warning) tell({ check: 'clock', level: 'ok', subject, message });
+  else {
+    const level = difference >= skewMs.failure ? 'failure' : 'warning';
+    const advice = 'set both by NTP: tokens and certificates depend on it';
+    tell({ check: 'clock', level, subject, message, advice });
+  }
+}
+
+async function checkHealth({ harbor, login }: HarborCheckParts, tell: Tell, signal: AbortSignal): Promise<void> {
+  const about = { check: 'harbor_health', subject: login.host } as const;
+  const components = await harbor.health(login, signal);
+  for (const { name, healthy, error } of components) {
+    if (healthy) continue;
+    const message = `${name} is unhealthy${error === undefined ? '' : `: ${error}`}`;
+    tell({ ...about, level: 'failure', message, advice: 'ask whoever runs Harbor to look at it' });
+  }
+  const healthy = components.filter((one) => one.healthy).map(({ name }) => name);
+  if (healthy.length > 0) tell({ ...about, level: 'ok', message: `healthy: ${healthy.join(', ')}` });
 }
 
 async function checkCredential(harbor: Harbor, host: string, credential: Credential, tell: Tell, signal: AbortSignal) {
-  const subject = `${credential.username} at ${host}`;
+  const about = { check: 'credential', subject: `${credential.username} at ${host}` } as const;
   if (await harbor.acceptsCredential(host, credential, signal)) {
-    tell({ check: 'credential', level: 'ok', subject, message: 'is accepted' });
+    tell({ ...about, level: 'ok', message: 'is accepted' });
     return;
   }
   tell({
-    check: 'credential',
+    ...about,
     level: 'failure',
-    subject,
-    message: 'is refused: wrong, expired, disabled, or mangled on its way into the file look the same',
-    advice:
-      'look at the robot in Harbor; give it a new secret; quote $ and + where a shell or a template writes the file; the prefix of all robots may have changed',
+    message: 'is refused: wrong, expired and disabled look the same to Harbor',
+    advice: `look at the robot in Harbor, or give it a new secret; ${toMangled(credential)}`,
   });
 }
 
-async function checkExpiry(
-  harbor: Harbor,
-  login: HarborLogin,
-  now: number,
-  tell: Tell,
-  signal: AbortSignal,
-): Promise<void> {
-  const subject = login.host;
+/** `$` and `+` in the names of robots are what shells and templates eat. */
+function toMangled({ username }: Credential): string {
+  return /^robot[^$]*$/.test(username)
+    ? `its name has no $ as Harbor's robots have by default: a shell or a template may have taken it`
+    : 'quote $ and + where a shell or a template writes the file; the prefix of all robots may have changed';
+}
+
+async function checkExpiry({ harbor, login, now }: HarborCheckParts, tell: Tell, signal: AbortSignal): Promise<void> {
+  const untold = (why: string): void => {
+    const message = `when the robot expires is told only to a system robot with robot:list: ${why}`;
+    tell({ check: 'robot', level: 'not_checked', subject: login.host, message });
+  };
   try {
     const robots = await harbor.listRobots(login, signal);
     const own = robots.filter(({ name }) => login.credentials.some(({ username }) => username === name));
-    for (const { name, expiresAt } of own) {
-      const days = expiresAt === undefined ? undefined : Math.floor((expiresAt - now) / dayMs);
-      if (expiresAt === undefined || days === undefined)
-        tell({ check: 'robot', level: 'ok', subject: name, message: 'never expires' });
-      else if (expiresAt - now > expiresSoonMs)
-        tell({ check: 'robot', level: 'ok', subject: name, message: `expires in ${days} days` });
-      else
-        tell({
-          check: 'robot',
-          level: 'warning',
-          subject: name,
-          message: `expires in ${days} days`,
-          advice: 'renew it in Harbor',
-        });
+    for (const { name, disabled, expiresAt } of own) {
+      if (disabled) {
+        const advice = 'enable it in Harbor';
+        tell({ check: 'robot', level: 'failure', subject: name, message: 'is disabled', advice });
+      } else tellExpiry(name, expiresAt === undefined ? undefined : expiresAt - now(), tell);
     }
-    if (own.length > 0) return;
+    if (own.length === 0) untold('no robot of this configuration is in the list');
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof Failure)) throw error;
+    untold(Failure.from(error).message);
   }
-  const message = 'when the robot expires is not told to it: only a system robot with robot:read may know';
-  tell({ check: 'robot', level: 'not_checked', subject, message });
 }
 
-/** One project that the configuration names. @returns what Harbor says of it, where it does */
-export async function checkProject(
-  { harbor, login }: HarborCheckParts,
-  { project, host, needs }: ProjectNeeds,
-  tell: Tell,
-  signal: AbortSignal,
-): Promise<HarborProject | undefined> {
-  const subject = `${host}/${project}`;
-  const seen = (await harbor.listProjects(login, signal)).find(({ name }) => name === project);
-  if (seen === undefined) {
-    const exists = await harbor.hasProject(login, project, signal);
-    tell({
-      check: 'project',
-      level: 'failure',
-      subject,
-      message: exists ? 'exists, but this account has no right in it' : 'does not exist',
-      advice: exists ? 'give the robot access to the project' : 'mend the name in the configuration',
-    });
-    return undefined;
+function tellExpiry(subject: string, leftMs: number | undefined, tell: Tell): void {
+  const about = { check: 'robot', subject } as const;
+  const advice = 'give it a later date in Harbor, or use a new one';
+  if (leftMs === undefined) tell({ ...about, level: 'ok', message: 'never expires' });
+  else if (leftMs <= 0) tell({ ...about, level: 'failure', message: 'has expired', advice });
+  else {
+    const days = Math.floor(leftMs / dayMs);
+    const message = `expires in ${days} ${days === 1 ? 'day' : 'days'}`;
+    if (leftMs > expiresSoonMs) tell({ ...about, level: 'ok', message });
+    else tell({ ...about, level: 'warning', message, advice });
   }
-  tell({ check: 'project', level: 'ok', subject, message: seen.isPublic ? 'is there, public' : 'is there' });
-  const permissions = await harbor.readPermissions(login, seen.id, signal);
-  const missing = needs.filter((need) => lacks(permissions, need));
-  for (const need of missing) {
-    if (seen.isPublic && need.resource === 'repository' && need.action === 'pull') continue;
-    tell({
-      check: 'permissions',
-      level: need.isOptional ? 'warning' : 'failure',
-      subject,
-      message: `${need.resource}:${need.action} is missing: needed for ${need.neededFor}`,
-      advice: `tick it for the robot in Harbor, project ${project}`,
-    });
-  }
-  if (missing.length === 0) {
-    tell({ check: 'permissions', level: 'ok', subject, message: `all ${needs.length} that the configuration needs` });
-  }
-  if (seen.upstreamId !== undefined) await checkProxy(harbor, login, seen, subject, tell, signal);
-  return seen;
 }
 
-async function checkProxy(
-  harbor: Harbor,
-  login: HarborLogin,
-  { upstreamId, metadata }: HarborProject,
-  subject: string,
-  tell: Tell,
-  signal: AbortSignal,
-): Promise<void> {
-  const flags = [
-    'proxy_speed_kb',
-    'max_upstream_conn',
-    'proxy_cache_local_on_not_found',
-    'prevent_vul',
-    'retention_id',
-  ];
-  const set = flags.flatMap((name) => (metadata[name] === undefined ? [] : [`${name}=${metadata[name]}`]));
-  const words = set.length === 0 ? '' : ` (${set.join(', ')})`;
-  tell({ check: 'proxy_project', level: 'ok', subject, message: `is a proxy cache of registry ${upstreamId}${words}` });
-  if (metadata['prevent_vul'] === 'true') {
-    tell({
-      check: 'proxy_project',
-      level: 'warning',
-      subject,
-      message:
-        'blocks vulnerable images, but the first pull of each through a proxy cache passes: Harbor knows it only afterwards',
-    });
-  }
-  if (upstreamId === undefined) return;
-  try {
-    const { name, url, status } = await harbor.readUpstream(login, upstreamId, signal);
-    const message = `${name} (${url}) is ${status}`;
-    if (status === 'healthy') tell({ check: 'upstream', level: 'ok', subject, message });
-    else {
-      const advice = 'Harbor checks every 5 minutes; until then it answers from its cache, and 404 for the rest';
-      tell({ check: 'upstream', level: 'failure', subject, message, advice });
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    const message = `its upstream's state is told to system robots with registry:read: ${Failure.from(error).message}`;
-    tell({ check: 'upstream', level: 'not_checked', subject, message });
+function toAdvice({ code }: Failure): string {
+  switch (code) {
+    case 'tls':
+      return 'name its authority as caFile of the registry';
+    case 'network':
+    case 'timeout':
+      return 'check the name, the network and the proxies (HTTPS_PROXY, NO_PROXY) of this node';
+    default:
+      return 'check that this host is a Harbor, and that what stands before it passes /api/v2.0 on';
   }
 }

@@ -1,7 +1,9 @@
-/** Which rights in Harbor the configuration needs, project by project. Pure. */
+/** Which rights in Harbor the configuration needs, project by project (names as of Harbor 2.15). Pure. */
 
-import type { Configuration } from '../core/configuration.ts';
+import { isPlainName } from '../core/artifact-selection.ts';
+import type { Configuration, CredentialSource } from '../core/configuration.ts';
 import { parseReference } from '../core/image-reference.ts';
+import type { RepositoryPattern } from '../core/repository-pattern.ts';
 import type { HarborPermission } from '../registry/harbor.ts';
 
 export interface ProjectNeed {
@@ -9,85 +11,142 @@ export interface ProjectNeed {
   readonly action: string;
   /** What does not work without it. */
   readonly neededFor: string;
-  /** Without it something is only told less well. */
-  readonly isOptional: boolean;
+  /** Without it: something that was configured fails; works less well; or something that nobody asked for is not told. */
+  readonly weight: 'required' | 'wanted' | 'informative';
+  /** Only where the project is a proxy cache. */
+  readonly onlyProxied?: boolean;
 }
 
 export interface ProjectNeeds {
   readonly host: string;
   /** A name, or the glob of a pattern. */
   readonly project: string;
-  readonly isGlob: boolean;
-  /** An image or repository of it, below the project, for a try: `team/web`; undefined: only a pattern names it. */
+  /** The patterns that name the project by a glob; empty: `project` is its name. */
+  readonly globs: readonly RepositoryPattern[];
+  /** A repository in it that the configuration names, below the project; undefined: only patterns do. */
   readonly repository: string | undefined;
+  /** The image sets' own, to be tried before the common ones. */
+  readonly credentials: readonly CredentialSource[];
   readonly needs: readonly ProjectNeed[];
 }
 
-const pull: ProjectNeed = { resource: 'repository', action: 'pull', neededFor: 'pulling', isOptional: false };
-const warmed: ProjectNeed = {
-  resource: 'artifact',
-  action: 'read',
-  neededFor: 'seeing that a proxied image is warm (without, 21 s are waited)',
-  isOptional: true,
-};
-
 /** By project, in the order of the configuration; of registries with `harbor: true`. */
-export function toProjectNeeds({ registries, imageSets, coordinator, warm }: Configuration): ProjectNeeds[] {
+export function toProjectNeeds({ registries, imageSets, coordinator, warm }: Configuration): readonly ProjectNeeds[] {
   const harbors = new Set(registries.filter(({ harbor }) => harbor).map(({ host }) => host));
   const all = new Map<string, ProjectNeeds>();
-  const add = (
-    host: string,
-    project: string,
-    isGlob: boolean,
-    repository: string | undefined,
-    needs: readonly ProjectNeed[],
-  ) => {
-    if (!harbors.has(host)) return;
-    const key = `${host}/${project}`;
+  const add = (more: ProjectNeeds): void => {
+    if (!harbors.has(more.host)) return;
+    const key = `${more.host}/${more.project}`;
     const before = all.get(key);
-    const known = before?.needs ?? [];
-    const isNew = ({ resource, action }: ProjectNeed): boolean =>
-      !known.some((one) => one.resource === resource && one.action === action);
-    all.set(key, {
-      host,
-      project,
-      isGlob,
-      repository: before?.repository ?? repository,
-      needs: [...known, ...needs.filter(isNew)],
-    });
+    all.set(key, before === undefined ? more : merge(before, more));
   };
-  const common = [pull, ...(warm.enabled ? [warmed] : []), ...toRetentionNeeds(coordinator.keepAlive)];
-  for (const { images, patterns } of imageSets) {
+  const common = [pull, ...(warm.enabled ? [warmed] : []), ...(coordinator.keepAlive ? keptAlive : []), ...quota];
+  for (const { images, patterns, credentials } of imageSets) {
     for (const image of images) {
-      const { registry, repository } = parseReference(image);
-      const [project = '', ...rest] = repository.split('/');
-      if (rest.length > 0) add(registry, project, false, rest.join('/'), common);
+      const { registry: host, repository: path } = parseReference(image);
+      const [project = '', ...rest] = path.split('/');
+      const repository = rest.join('/');
+      if (repository !== '') add({ host, project, globs: [], repository, credentials, needs: common });
     }
-    for (const { registry, project, maxSeverity, signed, signedBy, labels } of patterns) {
-      const listing = (resource: string, action: string, neededFor: string): ProjectNeed => ({
-        resource,
-        action,
-        neededFor,
-        isOptional: false,
+    for (const pattern of patterns) {
+      const { registry: host, project, repository } = pattern;
+      add({
+        host,
+        project,
+        globs: isPlainName(project) ? [] : [pattern],
+        repository: isPlainName(repository) ? repository : undefined,
+        credentials,
+        needs: toStrictest([...common, ...toPatternNeeds(pattern)]),
       });
-      add(registry, project, /[*?[{]/.test(project), undefined, [
-        ...common,
-        listing('repository', 'list', 'resolving repository patterns'),
-        listing('artifact', 'list', 'resolving repository patterns'),
-        ...(labels.length > 0 ? [listing('label', 'list', 'selecting by labels')] : []),
-        ...(maxSeverity === undefined ? [] : [listing('artifact', 'read', 'maxSeverity')]),
-        ...(signed === undefined && signedBy.length === 0 ? [] : [listing('accessory', 'list', 'signed and signedBy')]),
-      ]);
     }
   }
   return [...all.values()];
 }
 
-export function lacks(permissions: readonly HarborPermission[], { resource, action }: ProjectNeed): boolean {
-  return !permissions.some((one) => one.resource === resource && one.action === action);
+/** Of a public project everybody may pull. */
+export function findMissing(
+  permissions: readonly HarborPermission[],
+  needs: readonly ProjectNeed[],
+  project: { readonly isPublic: boolean; readonly isProxied: boolean },
+): readonly ProjectNeed[] {
+  return needs.filter(({ resource, action, onlyProxied = false }) => {
+    if (onlyProxied && !project.isProxied) return false;
+    if (project.isPublic && resource === 'repository' && action === 'pull') return false;
+    // Harbor writes the project itself as a dot.
+    const written = resource === 'project' ? '.' : resource;
+    return !permissions.some((one) => one.resource === written && one.action === action);
+  });
 }
 
-function toRetentionNeeds(keepAlive: boolean): ProjectNeed[] {
-  const neededFor = keepAlive ? 'coordinator.keepAlive' : 'telling which images a retention rule would delete';
-  return ['tag-retention'].map((resource) => ({ resource, action: 'read', neededFor, isOptional: !keepAlive }));
+const pull: ProjectNeed = { resource: 'repository', action: 'pull', neededFor: 'pulling', weight: 'required' };
+
+const warmed: ProjectNeed = {
+  resource: 'artifact',
+  action: 'read',
+  neededFor: 'seeing when an image is warm (without, 21 s are waited)',
+  weight: 'wanted',
+  onlyProxied: true,
+};
+
+const quota: readonly ProjectNeed[] = ['project', 'quota'].map((resource) => ({
+  resource,
+  action: 'read',
+  neededFor: 'the metrics of the quota',
+  weight: 'informative',
+}));
+
+const keptAlive: readonly ProjectNeed[] = [
+  { resource: 'tag-retention', action: 'read', neededFor: 'coordinator.keepAlive', weight: 'required' },
+  { resource: 'artifact', action: 'list', neededFor: 'coordinator.keepAlive', weight: 'required' },
+];
+
+/** Accessories and scans come with the list; a child's, one by one. */
+function toPatternNeeds({ labels, signed, signedBy }: RepositoryPattern): readonly ProjectNeed[] {
+  const neededFor = 'resolving repository patterns';
+  const isSigned = signed !== undefined || signedBy.length > 0;
+  return [
+    { resource: 'repository', action: 'list', neededFor, weight: 'required' },
+    { resource: 'artifact', action: 'list', neededFor, weight: 'required' },
+    ...(isSigned ? [{ ...warmed, neededFor: 'signed', weight: 'required', onlyProxied: false } as const] : []),
+    ...(labels.length === 0
+      ? []
+      : [
+          {
+            resource: 'label',
+            action: 'list',
+            neededFor: 'asking for labelled images only',
+            weight: 'wanted',
+          } as const,
+        ]),
+  ];
+}
+
+function merge(one: ProjectNeeds, other: ProjectNeeds): ProjectNeeds {
+  const credentials = new Map(
+    [...one.credentials, ...other.credentials].map((source) => [JSON.stringify(source), source]),
+  );
+  return {
+    ...one,
+    globs: [...one.globs, ...other.globs],
+    repository: one.repository ?? other.repository,
+    credentials: [...credentials.values()],
+    needs: toStrictest([...one.needs, ...other.needs]),
+  };
+}
+
+const weights = ['required', 'wanted', 'informative'] as const;
+
+/** One of each permission: what weighs most, and counts for most projects. */
+function toStrictest(needs: readonly ProjectNeed[]): readonly ProjectNeed[] {
+  const all = new Map<string, ProjectNeed>();
+  for (const need of needs) {
+    const key = `${need.resource}:${need.action}`;
+    const before = all.get(key);
+    if (before === undefined || rank(need) < rank(before)) all.set(key, need);
+  }
+  return [...all.values()];
+}
+
+function rank({ weight, onlyProxied = false }: ProjectNeed): number {
+  return weights.indexOf(weight) * 2 + (onlyProxied ? 1 : 0);
 }

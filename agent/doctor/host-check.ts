@@ -2,26 +2,21 @@
 
 import type { PruneSettings } from '../core/configuration.ts';
 import type { DoctorCheck, Tell } from '../core/doctor-report.ts';
-import { errorMessage } from '../core/failure.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import type { RuntimeInfo } from '../runtime/runtime.ts';
-import {
-  checkConfigPath,
-  checkContentStore,
-  checkDecompressor,
-  checkMirrors,
-  readContainerdConfig,
-} from './containerd-check.ts';
-import { createHostFiles } from './host-files.ts';
+import { checkConfigPath } from './containerd-check.ts';
+import { parseVersion, readContainerdConfig } from './containerd-config.ts';
+import { checkContentStore } from './content-store-check.ts';
+import { checkDecompressor } from './decompressor-check.ts';
+import { attempt } from './doctor.ts';
+import { createHostFiles, type HostFiles } from './host-files.ts';
 import { checkKubelet } from './kubelet-check.ts';
+import { checkMirrors } from './mirror-check.ts';
 
-const checks: readonly DoctorCheck[] = [
-  'kubelet',
-  'containerd_config',
-  'registry_mirrors',
-  'decompressor',
-  'content_store',
-];
+const runtimeChecks = ['containerd_config', 'registry_mirrors', 'decompressor', 'content_store'] as const;
+
+/** Docker 28 and newer, where containerd keeps its images. */
+const dockerFolder = '/etc/docker/certs.d';
 
 export interface HostCheckParts {
   /** Where the host's root filesystem is mounted; undefined: nowhere. */
@@ -30,57 +25,49 @@ export interface HostCheckParts {
   readonly info: RuntimeInfo | undefined;
   readonly filesystem: ImageFilesystem | undefined;
   /** Undefined: there is no configuration. */
-  readonly watermarks: PruneSettings['watermarks'] | undefined;
+  readonly prune: Pick<PruneSettings, 'enabled' | 'watermarks'> | undefined;
 }
 
-export async function checkHost({ root, info, filesystem, watermarks }: HostCheckParts, tell: Tell): Promise<void> {
+export async function checkHost(parts: HostCheckParts, tell: Tell, signal: AbortSignal): Promise<void> {
+  const { root, info, filesystem, prune } = parts;
+  const skip = (checks: readonly DoctorCheck[], message: string, advice?: string): void => {
+    for (const check of checks)
+      tell({ check, level: 'not_checked', message, ...(advice === undefined ? {} : { advice }) });
+  };
   if (root === undefined) {
-    const message = "only the host's own files show it";
     const advice = 'mount the root of the host read-only and name it by --host-root';
-    for (const check of checks) tell({ check, level: 'not_checked', message, advice });
-    return;
+    return skip(['kubelet', ...runtimeChecks], "only the host's own files show it", advice);
   }
   const files = createHostFiles(root);
-  const attempt = async (check: DoctorCheck, run: () => Promise<void>): Promise<void> => {
-    try {
-      await run();
-    } catch (error) {
-      const message = errorMessage(error).split('\n', 1)[0] ?? '';
-      tell({ check, level: 'failure', message: `cannot be read: ${message}` });
-    }
-  };
-  if (watermarks === undefined) {
-    tell({
-      check: 'kubelet',
-      level: 'not_checked',
-      message: 'there is no configuration to compare its thresholds with',
-    });
-  } else await attempt('kubelet', () => checkKubelet(files, filesystem, watermarks, tell));
-  if (info === undefined) {
-    const message = 'no runtime was found, so what it looks for is not known';
-    for (const check of checks.slice(1)) tell({ check, level: 'not_checked', message });
-    return;
+  if ((await files.list('/etc')) === undefined) {
+    return skip(['kubelet', ...runtimeChecks], `${root} is not the root of a host: there is no /etc in it`);
   }
-  const { name, version, imageRoot } = info;
-  await attempt('decompressor', () => checkDecompressor(files, name, version, tell));
-  if (name !== 'containerd') {
-    for (const check of ['containerd_config', 'registry_mirrors'] as const) {
-      tell({ check, level: 'ok', message: `the runtime is ${name}: no hosts.toml` });
-    }
-    if (imageRoot !== undefined) await attempt('content_store', () => checkContentStore(files, imageRoot, tell));
-    else
-      tell({ check: 'content_store', level: 'not_checked', message: 'the runtime does not say where it keeps images' });
-    return;
+  if (prune === undefined) skip(['kubelet'], 'there is no configuration to compare its thresholds with');
+  else {
+    const canPin = info?.capabilities.pin;
+    await attempt({ check: 'kubelet' }, tell, signal, () => checkKubelet(files, { filesystem, prune, canPin }, tell));
   }
-  await attempt('containerd_config', async () => {
-    const config = (await readContainerdConfig(files)) ?? {
-      configPath: undefined,
-      root: '/var/lib/containerd',
-      usesLocalPull: undefined,
-    };
-    const folder = checkConfigPath(config, version, tell);
-    if (folder === undefined) tell({ check: 'registry_mirrors', level: 'ok', message: 'none: config_path is not set' });
-    else await attempt('registry_mirrors', () => checkMirrors(files, folder, tell));
-    await attempt('content_store', () => checkContentStore(files, config.root, tell));
+  if (info === undefined) return skip(runtimeChecks, 'no runtime was found, so what it looks for is not known');
+  if (info.name === 'containerd') await checkContainerd(files, info, tell, signal);
+  else {
+    const message = `${info.name} does not read containerd's configuration`;
+    tell({ check: 'containerd_config', level: 'ok', message });
+    if (info.name === 'docker' && info.imageStore === 'containerd') {
+      await attempt({ check: 'registry_mirrors' }, tell, signal, () => checkMirrors(files, [dockerFolder], tell));
+    } else tell({ check: 'registry_mirrors', level: 'ok', message: `${info.name} does not read hosts.toml files` });
+    const { imageRoot } = info;
+    if (imageRoot === undefined) skip(['content_store'], 'the runtime does not say where it keeps images');
+    else await attempt({ check: 'content_store' }, tell, signal, () => checkContentStore(files, imageRoot, tell));
+  }
+  await attempt({ check: 'decompressor' }, tell, signal, () => checkDecompressor(files, info, tell));
+}
+
+async function checkContainerd(files: HostFiles, info: RuntimeInfo, tell: Tell, signal: AbortSignal): Promise<void> {
+  const { version, imageRoot } = info;
+  await attempt({ check: 'containerd_config' }, tell, signal, async () => {
+    const config = await readContainerdConfig(files, parseVersion(version), imageRoot);
+    const folders = await checkConfigPath(config, version, files, tell);
+    await attempt({ check: 'registry_mirrors' }, tell, signal, () => checkMirrors(files, folders, tell));
+    await attempt({ check: 'content_store' }, tell, signal, () => checkContentStore(files, config.root, tell));
   });
 }

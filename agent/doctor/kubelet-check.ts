@@ -1,110 +1,89 @@
-/** Whether the kubelet's own image collection and eviction come after ours. Pure but for the files. */
+/** Whether the kubelet's own image collection and eviction come after ours. */
 
-import { parse } from 'yaml';
+import type { PruneSettings } from '../core/configuration.ts';
 import type { Tell } from '../core/doctor-report.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import { type Watermark, watermarkRatio } from '../core/watermark.ts';
 import type { HostFiles } from './host-files.ts';
+import { type KubeletSettings, readKubeletSettings } from './kubelet-config.ts';
 
-/** Where kubeadm, EKS, k3s and RKE2 keep it. */
-const configFiles = [
-  '/var/lib/kubelet/config.yaml',
-  '/etc/kubernetes/kubelet/kubelet-config.json',
-  '/etc/kubernetes/kubelet/config.json',
-  '/etc/kubernetes/kubelet.conf.yaml',
-  '/var/lib/rancher/k3s/agent/etc/kubelet.conf.d/00-k3s-defaults.conf',
-  '/var/lib/rancher/rke2/agent/etc/kubelet.conf.d/00-rke2-defaults.conf',
-];
-
-/** KubeletConfiguration v1beta1's defaults. */
-const defaultHighPercent = 85;
-const defaultEviction: Readonly<Record<string, string>> = {
-  'nodefs.available': '10%',
-  'imagefs.available': '15%',
-};
-
-export interface KubeletThresholds {
-  /** Percent used at which the image collection begins. */
-  readonly highPercent: number;
-  /** By signal: `imagefs.available` to `15%` or `10Gi`. */
-  readonly evictionHard: Readonly<Record<string, string>>;
+export interface KubeletCheckParts {
+  readonly filesystem: ImageFilesystem | undefined;
+  readonly prune: Pick<PruneSettings, 'enabled' | 'watermarks'>;
+  /** Pins keep images from the kubelet's collection; undefined: no runtime was found. */
+  readonly canPin: boolean | undefined;
 }
 
-export function parseKubeletConfig(text: string): KubeletThresholds | undefined {
-  const document: unknown = parse(text);
-  if (typeof document !== 'object' || document === null) return undefined;
-  const { imageGCHighThresholdPercent: high, evictionHard } = document as Readonly<Record<string, unknown>>;
-  const written =
-    typeof evictionHard === 'object' && evictionHard !== null
-      ? Object.fromEntries(
-          Object.entries(evictionHard).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
-        )
-      : undefined;
-  return {
-    highPercent: typeof high === 'number' ? high : defaultHighPercent,
-    // What is written replaces the defaults as a whole.
-    evictionHard: written ?? defaultEviction,
-  };
+interface Limit {
+  readonly name: string;
+  readonly percentUsed: number;
 }
 
-export async function checkKubelet(
-  files: HostFiles,
-  filesystem: ImageFilesystem | undefined,
-  watermarks: Readonly<Record<'high' | 'critical', Watermark>>,
-  tell: Tell,
-): Promise<void> {
-  const found = await findConfig(files);
-  if (found === undefined) {
-    const message = `the kubelet's configuration is not at ${configFiles[0]} nor at the other usual places`;
-    tell({ check: 'kubelet', level: 'not_checked', message });
+const check = 'kubelet' as const;
+
+export async function checkKubelet(files: HostFiles, parts: KubeletCheckParts, tell: Tell): Promise<void> {
+  const settings = await readKubeletSettings(files);
+  if (settings === undefined) {
+    const message = 'neither a kubelet that runs nor its configuration was found at the usual places';
+    tell({ check, level: 'not_checked', message });
     return;
   }
-  const { path, thresholds } = found;
-  const { highPercent, evictionHard } = thresholds;
-  const eviction = evictionHard['imagefs.available'] ?? evictionHard['nodefs.available'];
-  const evictionPercent = toUsedPercent(eviction, filesystem);
-  const limits = [
-    { name: `imageGCHighThresholdPercent ${highPercent}`, percent: highPercent },
-    ...(evictionPercent === undefined ? [] : [{ name: `eviction at ${eviction} available`, percent: evictionPercent }]),
-  ];
+  checkThresholds(settings, parts, tell);
+  checkAge(settings, parts.canPin, tell);
+}
+
+function checkThresholds(settings: KubeletSettings, { filesystem, prune }: KubeletCheckParts, tell: Tell): void {
+  const { source: subject } = settings;
+  const limits = toLimits(settings, filesystem);
+  const words = limits.map(({ name, percentUsed }) => `${name} (${round(percentUsed)} % used)`).join(', ');
+  if (!prune.enabled) {
+    tell({ check, level: 'ok', subject, message: `pruning is off, so the kubelet alone makes room: ${words}` });
+    return;
+  }
   let isFine = true;
-  for (const level of ['high', 'critical'] as const) {
-    const own = toPercent(watermarks[level], filesystem);
+  for (const mark of ['high', 'critical'] as const) {
+    const own = toPercent(prune.watermarks[mark], filesystem);
     if (own === undefined) {
-      tell({
-        check: 'kubelet',
-        level: 'not_checked',
-        subject: path,
-        message: `prune.watermarks.${level} is free space, and the size of the image filesystem is not known`,
-      });
+      const message = `prune.watermarks.${mark} is free space, and the size of the image filesystem is not known`;
+      tell({ check, level: 'not_checked', subject, message });
       return;
     }
-    for (const { name, percent } of limits) {
-      if (own < percent) continue;
+    for (const { name, percentUsed } of limits) {
+      if (own < percentUsed) continue;
       isFine = false;
       tell({
-        check: 'kubelet',
-        level: level === 'high' ? 'failure' : 'warning',
-        subject: path,
-        message: `prune.watermarks.${level} (${round(own)} % used) is not below the kubelet's ${name}: it acts first, and blindly`,
-        advice: `set prune.watermarks.${level} below ${percent}%, or raise the kubelet's threshold`,
+        check,
+        level: mark === 'high' ? 'failure' : 'warning',
+        subject,
+        message: `prune.watermarks.${mark} (${round(own)} % used) is not below the kubelet's ${name} (${round(percentUsed)} % used): it acts first, and takes images that no container has used yet before all others`,
+        advice: `set prune.watermarks.${mark} below ${round(percentUsed)}%, or raise the kubelet's threshold`,
       });
     }
   }
-  if (isFine) {
-    const message = `the kubelet acts later: ${limits.map(({ name, percent }) => `${name} (${round(percent)} % used)`).join(', ')}`;
-    tell({ check: 'kubelet', level: 'ok', subject: path, message });
+  if (isFine) tell({ check, level: 'ok', subject, message: `acts after prune.watermarks: ${words}` });
+}
+
+/** By age the kubelet counts an image that no container has used as unused since 1970 (Kubernetes 1.36). */
+function checkAge({ source: subject, maximumAge }: KubeletSettings, canPin: boolean | undefined, tell: Tell): void {
+  if (maximumAge === undefined) return;
+  const message = `imageMaximumGCAge is ${maximumAge}: the kubelet then removes images that no container has used, what was prefetched first`;
+  if (canPin === true) {
+    tell({ check, level: 'ok', subject, message: `imageMaximumGCAge is ${maximumAge}; pinned images stay` });
+  } else {
+    const advice = 'set it to 0, or use a runtime with pins (containerd 1.7 or newer)';
+    tell({ check, level: 'warning', subject, message, advice });
   }
 }
 
-async function findConfig(files: HostFiles) {
-  for (const path of configFiles) {
-    const text = await files.read(path);
-    if (text === undefined) continue;
-    const thresholds = parseKubeletConfig(text);
-    if (thresholds !== undefined) return { path, thresholds };
-  }
-  return undefined;
+function toLimits({ highPercent, evictionHard }: KubeletSettings, filesystem: ImageFilesystem | undefined): Limit[] {
+  const eviction = evictionHard['imagefs.available'] ?? evictionHard['nodefs.available'];
+  const evictionPercent = toUsedPercent(eviction, filesystem);
+  return [
+    { name: `imageGCHighThresholdPercent ${highPercent}`, percentUsed: highPercent },
+    ...(evictionPercent === undefined
+      ? []
+      : [{ name: `eviction below ${eviction} available`, percentUsed: evictionPercent }]),
+  ];
 }
 
 function toPercent(watermark: Watermark, filesystem: ImageFilesystem | undefined): number | undefined {
@@ -124,15 +103,14 @@ const units: Readonly<Record<string, number>> = {
   Ti: 2 ** 40,
 };
 
-/** `15%` or a Kubernetes quantity of free space, as percent used. */
+/** `15%` or a Kubernetes quantity of free space, as percent used; undefined: none, or the size of the disk is not known. */
 function toUsedPercent(available: string | undefined, filesystem: ImageFilesystem | undefined): number | undefined {
   const percent = /^(\d+(?:\.\d+)?)%$/.exec(available ?? '')?.[1];
-  if (percent !== undefined) return 100 - Number(percent);
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([kMGT]i?|Ki)?$/.exec(available ?? '') ?? [];
+  if (percent !== undefined) return Number(percent) === 0 ? undefined : 100 - Number(percent);
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([kMGT]|[KMGT]i)?$/.exec(available ?? '') ?? [];
   const factor = units[unit];
-  if (number === undefined || factor === undefined || filesystem === undefined || filesystem.sizeBytes <= 0)
-    return undefined;
-  return 100 * (1 - (Number(number) * factor) / filesystem.sizeBytes);
+  const isKnown = number !== undefined && factor !== undefined && filesystem !== undefined && filesystem.sizeBytes > 0;
+  return isKnown && Number(number) > 0 ? 100 * (1 - (Number(number) * factor) / filesystem.sizeBytes) : undefined;
 }
 
 function round(percent: number): number {

@@ -25,8 +25,9 @@ export async function checkRuntime(
     const connected = await connect(signal);
     const { name, version, kind, snapshotter, capabilities } = connected.info;
     const missing = Object.entries(capabilities).flatMap(([capability, has]) => (has ? [] : [capability]));
-    const without = missing.length === 0 ? '' : `; without ${missing.join(', ')}`;
-    tell({ check, level: 'ok', message: `${name} ${version} by ${kind}, ${snapshotter}${without}` });
+    const without = missing.length === 0 ? '' : `; does without ${missing.join(', ')}`;
+    const adapter = kind === name ? '' : `, spoken to as ${kind}`;
+    tell({ check, level: 'ok', message: `${name} ${version}, ${snapshotter}${adapter}${without}` });
     return connected;
   } catch (error) {
     signal.throwIfAborted();
@@ -40,10 +41,13 @@ export async function checkRuntime(
   }
 }
 
-/** Where the disk stands against the watermarks of the configuration. */
+/**
+ * Where the disk stands against the watermarks of the configuration.
+ * @param prune undefined: there is no configuration
+ */
 export function checkFilesystem(
   filesystem: ImageFilesystem | undefined,
-  { watermarks, enabled }: Pick<PruneSettings, 'watermarks' | 'enabled'>,
+  prune: Pick<PruneSettings, 'watermarks' | 'enabled'> | undefined,
   tell: Tell,
 ): void {
   const check = 'image_filesystem' as const;
@@ -56,15 +60,25 @@ export function checkFilesystem(
     });
     return;
   }
-  const { sizeBytes, availBytes, mountpoint: subject } = filesystem;
-  const used = sizeBytes <= 0 ? 0 : 1 - availBytes / sizeBytes;
+  const { sizeBytes, availBytes, files, filesFree, mountpoint: subject } = filesystem;
+  const usedBytes = sizeBytes <= 0 ? 0 : 1 - availBytes / sizeBytes;
+  const usedFiles = files <= 0 ? 0 : 1 - filesFree / files;
+  const room = `${percent(usedBytes)} used, ${toReadableSize(availBytes)} of ${toReadableSize(sizeBytes)} free`;
+  if (prune === undefined) {
+    tell({ check, level: 'ok', subject, message: `${room}; there is no configuration to say the watermarks` });
+    return;
+  }
+  const { watermarks, enabled } = prune;
   const levels = (['low', 'high', 'critical'] as const).map((name) => ({
     name,
     ratio: watermarkRatio(filesystem, watermarks[name]),
+    // Free space says nothing of inodes.
+    countsFiles: watermarks[name].kind === 'used',
   }));
   const marks = levels.map(({ name, ratio }) => `${name} ${percent(ratio)}`).join(', ');
-  const message = `${percent(used)} used, ${toReadableSize(availBytes)} of ${toReadableSize(sizeBytes)} free (${marks})`;
-  const crossed = levels.findLast(({ ratio }) => used > ratio);
+  const crossed = levels.findLast(({ ratio, countsFiles }) => usedBytes > ratio || (countsFiles && usedFiles > ratio));
+  const inodes = usedFiles > usedBytes ? `, ${percent(usedFiles)} of the inodes used` : '';
+  const message = `${room}${inodes} (${marks})`;
   if (crossed === undefined || crossed.name === 'low') tell({ check, level: 'ok', subject, message });
   else {
     tell({

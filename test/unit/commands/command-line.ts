@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import type { Agent, CommandContext, CreateAgent, Output } from '../../../agent/commands/context.ts';
+import type { Agent, CommandContext, CreateAgent, Diagnose, Output } from '../../../agent/commands/context.ts';
 import { runCommandLine } from '../../../agent/commands/program.ts';
 import type { PlanInput } from '../../../agent/core/plan-document.ts';
 import type { Settings } from '../../../agent/settings.ts';
@@ -19,6 +19,7 @@ export interface Ran {
 
 export interface RunOptions {
   readonly agent?: Partial<Agent>;
+  readonly diagnose?: Diagnose;
   readonly environment?: Record<string, string>;
   readonly stdin?: string;
   readonly signal?: AbortSignal;
@@ -53,6 +54,8 @@ export async function runStevedore(argv: readonly string[], options: RunOptions 
     stderr: stderr.output,
     signal: options.signal ?? new AbortController().signal,
     loadAgent: () => Promise.resolve(createAgent),
+    loadDoctor: () =>
+      Promise.resolve(options.diagnose ?? (() => Promise.reject(new Error('not asked for in this test')))),
   };
   const exitCode = await runCommandLine(argv, context);
   return { exitCode, stdout: stdout.text(), stderr: stderr.text(), settings };

@@ -1,0 +1,91 @@
+/** The doctor's checks of Harbors and of their projects: part of the composition root. */
+
+import type { Configuration } from './core/configuration.ts';
+import type { Credential } from './core/credentials.ts';
+import { parseReference, storedName } from './core/image-reference.ts';
+import type { CredentialsFor, Diagnosis } from './diagnose.ts';
+import { checkHarbor } from './doctor/harbor-check.ts';
+import { type ProjectNeeds, toProjectNeeds } from './doctor/harbor-needs.ts';
+import { checkProjects } from './doctor/project-check.ts';
+import { checkRetention } from './doctor/retention-check.ts';
+import type { Harbor, HarborLogin, HarborProject } from './registry/harbor.ts';
+import { createResolutionsReader } from './work/resolutions-store.ts';
+
+export interface SeenProject extends HarborProject {
+  readonly host: string;
+}
+
+/** @returns the projects that could be seen, of those that the configuration names */
+export async function diagnoseHarbors(
+  diagnosis: Diagnosis,
+  configuration: Configuration,
+  harbor: Harbor,
+  credentialsFor: CredentialsFor,
+): Promise<readonly SeenProject[]> {
+  const all = toProjectNeeds(configuration);
+  const hosts = configuration.registries.filter((registry) => registry.harbor).map(({ host }) => host);
+  if (hosts.length === 0) diagnosis.skip(['harbor'], 'no registry of the configuration has harbor: true');
+  const seen: SeenProject[] = [];
+  for (const host of hosts) {
+    const own: (readonly [ProjectNeeds, HarborLogin])[] = [];
+    for (const needs of all.filter((one) => one.host === host)) {
+      const repository = `${needs.project}/${needs.repository ?? 'any'}`;
+      const credentials = await credentialsFor({ registry: host, repository }, needs.credentials);
+      own.push([needs, { host, credentials }]);
+    }
+    const general = own.length === 0 ? await credentialsFor({ registry: host, repository: 'any' }, []) : [];
+    const credentials = withoutDoubles([...own.flatMap(([, login]) => login.credentials), ...general]);
+    let answers = false;
+    await diagnosis.run({
+      check: 'harbor',
+      subject: host,
+      run: async (tell, signal) => {
+        answers = await checkHarbor({ harbor, login: { host, credentials }, now: Date.now }, tell, signal);
+      },
+    });
+    if (answers) seen.push(...(await diagnoseProjects(diagnosis, configuration, harbor, own)));
+    else if (own.length > 0) diagnosis.skip(['project', 'permissions'], `${host} does not answer`);
+  }
+  return seen;
+}
+
+async function diagnoseProjects(
+  diagnosis: Diagnosis,
+  configuration: Configuration,
+  harbor: Harbor,
+  all: readonly (readonly [ProjectNeeds, HarborLogin])[],
+): Promise<readonly SeenProject[]> {
+  const desired = await readDesired(diagnosis, configuration);
+  const { keepAlive: keepsAlive } = configuration.coordinator;
+  const lists = new Map<string, readonly HarborProject[]>();
+  const seen: SeenProject[] = [];
+  for (const [needs, login] of all) {
+    const key = JSON.stringify(login.credentials.map(({ username }) => username));
+    await diagnosis.run({
+      check: 'project',
+      subject: `${needs.host}/${needs.project}`,
+      run: async (tell, signal) => {
+        const listed = lists.get(key) ?? (await harbor.listProjects(login, signal));
+        lists.set(key, listed);
+        const found = await checkProjects({ harbor, login, listed }, needs, tell, signal);
+        seen.push(...found.map((project) => ({ ...project, host: needs.host })));
+        const parts = { harbor, login, desired, keepsAlive, now: Date.now };
+        for (const project of found) await checkRetention(parts, project, tell, signal);
+      },
+    });
+  }
+  return seen;
+}
+
+/** What the image sets name, and what their patterns were last resolved to by an agent on this node. */
+async function readDesired({ settings, log }: Diagnosis, { imageSets }: Configuration): Promise<ReadonlySet<string>> {
+  const kept = await createResolutionsReader(settings.stateDir, log).load();
+  const members = [...(kept?.resolutions.patterns.values() ?? [])].flatMap((pattern) => pattern.members);
+  const images = imageSets.flatMap((set) => set.images.map((image) => storedName(parseReference(image))));
+  return new Set([...images, ...members]);
+}
+
+function withoutDoubles(credentials: readonly Credential[]): readonly Credential[] {
+  const unlike = new Map(credentials.map((one) => [JSON.stringify([one.username, one.reveal()]), one]));
+  return [...unlike.values()];
+}
