@@ -86,8 +86,26 @@ export function isAllowed(account: Account, project: Project | undefined, resour
   return rightsOf(account, project).some((right) => right.resource === resource && right.action === action);
 }
 
+/** Of the administrator in a project, as `resource:action,action`. */
+const adminRights = [
+  ['project:read,update,delete', 'member:create,read,update,delete,list', 'metadata:create,read,update,delete'],
+  ['log:list', 'label:create,read,update,delete,list', 'quota:read', 'configuration:read,update'],
+  ['repository:create,read,update,delete,list,pull,push', 'artifact:create,read,delete,list', 'artifact-addition:read'],
+  ['tag-retention:create,read,update,delete,list,operate', 'immutable-tag:create,update,delete,list'],
+  ['robot:create,read,update,delete,list', 'notification-policy:create,update,delete,list,read'],
+  ['scan:create,read,stop', 'sbom:create,stop,read', 'scanner:read,create', 'export-cve:create,read,list'],
+  ['tag:list,create,delete', 'accessory:list', 'artifact-label:create,delete'],
+  ['preheat-policy:create,read,update,delete,list'],
+].flat();
+
 /** What a robot was given there, without what a public project gives everybody. */
 export function rightsOf(account: Account, project: Project | undefined): readonly Permission[] {
+  if (account.kind === 'admin' && project !== undefined) {
+    return adminRights.flatMap((rights) => {
+      const [resource = '', actions = ''] = rights.split(':');
+      return actions.split(',').map((action) => ({ resource, action }));
+    });
+  }
   if (account.kind !== 'robot') return [];
   return account.robot.permissions
     .filter(({ kind, namespace }) =>

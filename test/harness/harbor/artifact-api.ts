@@ -36,11 +36,16 @@ export function listProjectArtifacts(system: HarborSystem, call: Call, { id }: P
 function toList(system: HarborSystem, call: Call, artifacts: readonly Artifact[]): Answer {
   const conditions = parseQuery(call.query.get('q'));
   const { catalogue } = system;
-  const everything = conditions.get('base')?.kind === 'exact';
+  const base = conditions.get('base');
+  if (base !== undefined && (base.kind !== 'exact' || base.value !== '*')) {
+    throw new BadQuery('the value of "base" query can only be exact match value with "*"');
+  }
   const shown = artifacts.filter((artifact) => {
     if (artifact.subject !== undefined) return false;
     const isBase = catalogue.tagsOf(artifact).length > 0 || catalogue.parentsOf(artifact).length === 0;
-    return (everything || isBase) && matchesFields(artifact, conditions) && matchesTags(system, artifact, conditions);
+    return (
+      (base !== undefined || isBase) && matchesFields(artifact, conditions) && matchesTags(system, artifact, conditions)
+    );
   });
   return toSorted(
     system,
@@ -51,7 +56,7 @@ function toList(system: HarborSystem, call: Call, artifacts: readonly Artifact[]
 
 function toSorted({ catalogue, installation }: HarborSystem, call: Call, artifacts: readonly Artifact[]): Answer {
   const { query } = call;
-  const sorted = sortBy<Artifact>(artifacts, query.get('sort') ?? '-push_time', {
+  const sorted = sortBy<Artifact>(artifacts, query.get('sort'), '-push_time,-id', {
     push_time: ({ pushedAt }) => pushedAt.getTime(),
     pull_time: ({ pulledAt }) => pulledAt?.getTime() ?? 0,
     id: ({ id }) => id,
@@ -85,7 +90,7 @@ function matchesTags({ catalogue }: HarborSystem, artifact: Artifact, conditions
     return wanted.value === 'nil' ? names.length === 0 : names.includes(wanted.value);
   }
   if (wanted.kind === 'fuzzy') return names.some((name) => name.includes(wanted.value));
-  throw new BadQuery('bad request: the value of "tags" query can only be exact match value or fuzzy match value');
+  throw new BadQuery('the value of "tags" query can only be fuzzy match value or exact match value');
 }
 
 /** All of them; parentheses are needed even for one. */
@@ -93,14 +98,10 @@ function hasLabels(artifact: Artifact, conditions: Conditions): boolean {
   const wanted = conditions.get('labels');
   if (wanted === undefined) return true;
   if (wanted.kind !== 'and')
-    throw new BadQuery(
-      'bad request: the value of "labels" query can only be integer list with intersetion relationship',
-    );
+    throw new BadQuery('the value of "labels" query can only be integer list with intersetion relationship');
   return wanted.values.every((value) => {
     if (!/^\d+$/.test(value)) {
-      throw new BadQuery(
-        'bad request: the value of "labels" query can only be integer list with intersetion relationship',
-      );
+      throw new BadQuery('the value of "labels" query can only be integer list with intersetion relationship');
     }
     return artifact.labels.some(({ id }) => id === Number(value));
   });

@@ -21,7 +21,7 @@ export interface Shown {
 export function parseShown(query: URLSearchParams, hasScanner: boolean): Shown {
   const is = (flag: string): boolean => query.get(flag) === 'true';
   return {
-    tags: query.get('with_tag') !== 'false',
+    tags: !query.has('with_tag') || is('with_tag'),
     labels: is('with_label'),
     scan: is('with_scan_overview'),
     accessories: is('with_accessory'),

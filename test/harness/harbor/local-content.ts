@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Answer, notFound, toError } from './answers.ts';
 import type { Call } from './call.ts';
-import type { Project } from './model.ts';
+import { isDigest, type Project } from './model.ts';
 import { planRefusal } from './policy.ts';
 import type { HarborSystem } from './system.ts';
 
@@ -99,6 +99,7 @@ export async function answerLocalBlob(
   const { range, 'if-none-match': etag } = headers;
   const answer = await storage.open({ method, path, headers: { range, 'if-none-match': etag }, signal });
   if (method !== 'HEAD') return toPassedOn(answer);
+  if (!isDigest(digest)) return notFound(`blob ${digest} not found`);
   answer.resume();
   // Harbor itself answers for a blob that no project has.
   if (answer.statusCode === 404 && !catalogue.knowsBlob(digest)) return notFound(`blob ${digest} not found`);
@@ -113,10 +114,11 @@ export function answerLocalTags(system: HarborSystem, call: Call, repository: st
 
 /** Harbor's Link is relative, and its order the one of the names. */
 export function toTagList({ query }: Call, repository: string, names: readonly string[]): Answer {
+  const most = query.get('n');
+  if (most !== null && !/^\d+$/.test(most)) return toError(400, 'BAD_REQUEST', 'the N must be a positive int type');
   const sorted = [...new Set(names)].sort();
   const last = query.get('last');
   const rest = last === null ? sorted : sorted.filter((name) => name > last);
-  const most = query.get('n');
   const page = most === null ? rest : rest.slice(0, Number(most));
   const end = page.at(-1);
   const hasMore = page.length < rest.length && end !== undefined;
@@ -135,7 +137,8 @@ export function answerReferrers(
   repository: string,
   digest: string,
 ): Answer {
-  if (!digest.startsWith('sha256:')) return toError(400, 'BAD_REQUEST', `unsupported digest ${digest}`);
+  if (!digest.startsWith('sha256:'))
+    return toError(400, 'BAD_REQUEST', `unsupported digest ${digest}: invalid checksum digest format`);
   const all = catalogue.accessoriesOf({ repository, digest });
   const wanted = query.get('artifactType');
   const manifests = all

@@ -132,7 +132,7 @@ export interface Repository {
 }
 
 export function isDigest(reference: string): boolean {
-  return reference.startsWith('sha256:');
+  return /^sha256:[0-9a-f]{64}$/.test(reference);
 }
 
 /** @returns the project of `app/team/web` */

@@ -25,7 +25,7 @@ export function listProjects(system: HarborSystem, call: Call): Answer {
     name: (project: Project) => project.name,
     creation_time: ({ createdAt }: Project) => createdAt.getTime(),
   };
-  return toPage(call, sortBy(shown, query.get('sort') ?? 'name', fields), (project) =>
+  return toPage(call, sortBy(shown, query.get('sort'), 'name', fields), (project) =>
     toProjectBody(system, project, account),
   );
 }
@@ -60,6 +60,7 @@ export function toProjectBody(system: HarborSystem, project: Project, account: A
 export function answerSummary(system: HarborSystem, project: Project, account: Account): Answer {
   const quota = { hard: { storage: project.quotaBytes }, used: { storage: system.usedBytes(project) } };
   return toJson({
+    ...(account.kind === 'admin' ? { project_admin_count: 1 } : {}),
     ...(isAllowed(account, project, 'quota', 'read') ? { quota } : {}),
     repo_count: repositoriesOf(system, project).length,
   });
@@ -73,7 +74,7 @@ export function listRepositories(system: HarborSystem, call: Call, project: Proj
     creation_time: ({ createdAt }: Repository) => createdAt.getTime(),
     update_time: ({ updatedAt }: Repository) => updatedAt.getTime(),
   };
-  return toPage(call, sortBy(shown, call.query.get('sort') ?? '-creation_time', fields), (repository) =>
+  return toPage(call, sortBy(shown, call.query.get('sort'), '-creation_time', fields), (repository) =>
     toRepositoryBody(system, repository),
   );
 }
@@ -114,7 +115,7 @@ export function listQuotas(system: HarborSystem, call: Call): Answer {
     creation_time: toTime(project.createdAt),
     hard: { storage: project.quotaBytes },
     id: project.id,
-    ref: { id: project.id, name: project.name, owner_name: 'admin' },
+    ref: { id: project.id, name: project.name, owner_name: '' },
     update_time: toTime(project.createdAt),
     used: { storage: system.usedBytes(project) },
   }));

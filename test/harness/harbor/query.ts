@@ -83,16 +83,23 @@ function toNumber(text: string): number {
   return Date.parse(/^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d$/.test(text) ? `${text.replace(' ', 'T')}Z` : text);
 }
 
-/** @param fields what may be sorted by; others are ignored */
+/**
+ * @param otherwise where `sort` names nothing that may be sorted by
+ * @param fields what may be sorted by; others are ignored
+ */
 export function sortBy<Item>(
   items: readonly Item[],
   sort: string | null,
+  otherwise: string,
   fields: Readonly<Record<string, (item: Item) => string | number>>,
 ): readonly Item[] {
-  const keys = (sort ?? '').split(',').flatMap((part) => {
-    const field = fields[part.replace(/^-/, '')];
-    return field === undefined ? [] : [{ field, sign: part.startsWith('-') ? -1 : 1 }];
-  });
+  const toKeys = (wanted: string) =>
+    wanted.split(',').flatMap((part) => {
+      const field = fields[part.replace(/^-/, '')];
+      return field === undefined ? [] : [{ field, sign: part.startsWith('-') ? -1 : 1 }];
+    });
+  const asked = toKeys(sort ?? '');
+  const keys = asked.length > 0 ? asked : toKeys(otherwise);
   return items.toSorted((a, b) => {
     for (const { field, sign } of keys) {
       const [left, right] = [field(a), field(b)];
@@ -111,11 +118,13 @@ const mostPerPage = 100;
 
 /** @returns an answer where Harbor refuses */
 export function parsePage(query: URLSearchParams): Page | Answer {
-  const number = Number(query.get('page') ?? 1);
-  const size = Number(query.get('page_size') ?? 10);
+  const [page, pageSize] = [query.get('page') ?? '1', query.get('page_size') ?? '10'];
+  for (const [key, text] of Object.entries({ page, page_size: pageSize })) {
+    if (!/^-?\d+$/.test(text)) return unprocessable(`${key} in query must be of type int64: "${text}"`);
+  }
+  const size = Number(pageSize);
   if (size > mostPerPage) return unprocessable('page_size in query should be less than or equal to 100');
-  if (number < 1) return unprocessable('page in query should be greater than or equal to 1');
-  return { number, size };
+  return { number: Math.max(1, Number(page)), size: Math.max(0, size) };
 }
 
 function unprocessable(message: string): Answer {

@@ -10,7 +10,7 @@ import { answerPush } from './pushes.ts';
 import type { HarborSystem } from './system.ts';
 
 const apiVersion = { 'Docker-Distribution-Api-Version': 'registry/2.0' };
-const resource = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/(.*)$/;
+const resource = /^\/v2\/(.+)\/(manifests|blobs(?=\/(?:sha256:|uploads\/))|tags(?=\/list$)|referrers)\/(.*)$/;
 
 export class RegistryApi {
   readonly proxies: ProxyProjects;
@@ -24,14 +24,14 @@ export class RegistryApi {
   /** @param realm where the token service is, as the client reached Harbor */
   async answer(call: Call, realm: string): Promise<Answer> {
     const { path } = call;
-    if (path === '/v2/' || path === '/v2') {
+    if (path === '/v2/') {
       if (call.account.kind === 'anonymous') return challenge(call, realm, '', 'unauthorized');
       return { status: 200, headers: { 'Content-Type': 'application/json; charset=utf-8', ...apiVersion }, body: '{}' };
     }
     if (path === '/v2/_catalog') return this.#catalogue(call);
     const [, repository = '', kind = '', rest = ''] = resource.exec(decodeURIComponent(path)) ?? [];
     if (repository === '' || !repository.includes('/')) {
-      return challenge(call, realm, '', `un-recognized request: ${call.method} ${path}`);
+      return unauthorized('', `un-recognized request: ${call.method} ${path}`);
     }
     const refusal = this.#authorize(call, realm, repository);
     if (refusal !== undefined) return refusal;

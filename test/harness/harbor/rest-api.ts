@@ -1,7 +1,7 @@
 /** `/api/v2.0`: routes, and the rights that they need. */
 
 import { type Account, isAllowed } from './accounts.ts';
-import { type Answer, notFound, toError, toJson } from './answers.ts';
+import { type Answer, internalError, notFound, toError, toJson } from './answers.ts';
 import { answerArtifact, listArtifacts, listProjectArtifacts } from './artifact-api.ts';
 import type { Call } from './call.ts';
 import type { Project } from './model.ts';
@@ -16,7 +16,7 @@ import {
   toRegistryBody,
   toRetentionBody,
 } from './project-api.ts';
-import { BadQuery } from './query.ts';
+import { BadQuery, toPage } from './query.ts';
 import type { HarborSystem } from './system.ts';
 import {
   answerCertificate,
@@ -56,7 +56,8 @@ export class RestApi {
     if (path === '/systeminfo/getcert') return answerCertificate(this.#system);
     if (path === '/projects') return listProjects(this.#system, call);
     if (path.startsWith('/projects/')) return this.#inProject(call, path.slice('/projects/'.length));
-    if (account.kind === 'anonymous') return unauthorized();
+    if (path === '/labels') return this.#labels(call);
+    if (account.kind === 'anonymous') return this.#isKnown(path) ? unauthorized() : undefined;
     if (path === '/users/current/permissions') return answerPermissions(this.#system, call);
     if (path === '/users/current') {
       return (
@@ -64,10 +65,13 @@ export class RestApi {
         toError(412, 'PRECONDITION', 'get current user not available for security context: robot')
       );
     }
-    if (path === '/labels') return this.#labels(call);
     if (path === '/quotas') return this.#whoMay(account, 'quota', 'list') ?? listQuotas(this.#system, call);
-    if (path === '/robots') return this.#robots(account);
+    if (path === '/robots') return this.#robots(call);
     return this.#byNumber(account, path);
+  }
+
+  #isKnown(path: string): boolean {
+    return /^\/(?:users\/current(?:\/permissions)?|quotas|robots(?:\/\d+)?|(?:retentions|registries)\/\d+)$/.test(path);
   }
 
   /** Any valid credentials will do. */
@@ -82,53 +86,54 @@ export class RestApi {
     if (kind === 'retentions') {
       const retention = retentions.find((one) => one.id === id);
       const project = projects.find((one) => one.id === retention?.projectId);
-      if (retention === undefined || project === undefined) return this.#absent(account, 'retention policy', id);
+      if (retention === undefined || project === undefined) return internalError;
       return this.#denied(account, project, 'tag-retention', 'read') ?? toJson(toRetentionBody(retention));
     }
     if (kind === 'registries') {
       const refusal = this.#whoMay(account, 'registry', 'read');
       const upstream = upstreams.find((one) => one.id === id);
       return (
-        refusal ?? (upstream === undefined ? this.#absent(account, 'registry', id) : toJson(toRegistryBody(upstream)))
+        refusal ?? (upstream === undefined ? notFound(`registry ${id} not found`) : toJson(toRegistryBody(upstream)))
       );
     }
     if (kind !== 'robots') return undefined;
     const robot = accounts.robots.find((one) => one.id === id);
-    if (robot === undefined) return this.#absent(account, 'robot', id);
+    if (robot === undefined) return notFound(`robot ${id} not found`);
     const project = robot.project === undefined ? undefined : this.#system.project(robot.project);
-    const mayInProject = project !== undefined && isAllowed(account, project, 'robot', 'read');
-    return (mayInProject ? undefined : this.#whoMay(account, 'robot', 'read')) ?? toJson(toRobotBody(accounts, robot));
-  }
-
-  #absent(account: Account, kind: string, id: number): Answer {
-    return account.kind === 'admin' ? notFound(`${kind} ${id} not found`) : forbidden();
+    const refusal =
+      project === undefined || isAllowed(account, undefined, 'robot', 'read')
+        ? this.#whoMay(account, 'robot', 'read')
+        : this.#denied(account, project, 'robot', 'read');
+    return refusal ?? toJson(toRobotBody(accounts, robot));
   }
 
   #labels(call: Call): Answer {
     const { query, account } = call;
-    if (query.get('scope') !== 'p') return listLabels(this.#system, call);
+    const scope = query.get('scope') ?? '';
+    if (scope === 'g') return listLabels(this.#system, call);
+    if (scope !== 'p') return toError(400, 'BAD_REQUEST', `invalid scope: ${scope}`);
+    if (!query.has('project_id'))
+      return toError(400, 'BAD_REQUEST', 'must with project ID when to query project labels');
     const project = this.#system.projects.find(({ id }) => String(id) === query.get('project_id'));
     return this.#denied(account, project, 'label', 'list') ?? listLabels(this.#system, call);
   }
 
-  #robots(account: Account): Answer {
+  /** Those of the system; those of projects take a query of their own. */
+  #robots(call: Call): Answer {
     const { accounts } = this.#system;
-    if (account.kind !== 'admin' && !isAllowed(account, undefined, 'robot', 'list')) {
-      return toError(403, 'FORBIDDEN', account.kind === 'robot' ? account.name : 'forbidden');
-    }
-    return toJson(
-      accounts.robots.map((robot) => toRobotBody(accounts, robot)),
-      {
-        'X-Total-Count': String(accounts.robots.length),
-      },
-    );
+    const { account } = call;
+    const refusal = this.#whoMay(account, 'robot', 'list');
+    if (refusal !== undefined) return refusal;
+    const shown = accounts.robots.filter(({ project }) => project === undefined);
+    return toPage(call, shown, (robot) => toRobotBody(accounts, robot));
   }
 
   /** @param path from the project's name or number on, as it was sent */
   #inProject(call: Call, path: string): Answer | undefined {
     const { account, headers } = call;
     const [segment = '', kind, ...rest] = path.split('/');
-    const isName = headers['x-is-resource-name'] === 'true' || !/^\d+$/.test(segment);
+    // Repositories are looked up by their project's name only.
+    const isName = headers['x-is-resource-name'] === 'true' || kind === 'repositories' || !/^\d+$/.test(segment);
     const project = this.#system.projects.find(({ id, name }) => (isName ? name : String(id)) === decode(segment));
     const denied = (resource: string, action: string): Answer | undefined =>
       this.#denied(account, project, resource, action, segment);
@@ -187,7 +192,9 @@ export class RestApi {
 
   #whoMay(account: Account, resource: string, action: string): Answer | undefined {
     if (account.kind === 'anonymous') return unauthorized();
-    return isAllowed(account, undefined, resource, action) ? undefined : forbidden();
+    if (isAllowed(account, undefined, resource, action)) return undefined;
+    // In the system's own part the message is who asked.
+    return toError(403, 'FORBIDDEN', account.name);
   }
 }
 

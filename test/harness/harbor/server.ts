@@ -78,17 +78,19 @@ export async function startServer(system: HarborSystem, tls: Tls | undefined): P
 
   const toAnswer = async (incoming: IncomingMessage, record: HarborRequest, signal: AbortSignal): Promise<Answer> => {
     const { headers } = incoming;
+    const { method, path } = record;
     const login = parseBasic(headers.authorization);
     const token = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1];
     const grant = token === undefined ? undefined : tokens.find(token);
-    const known = login === undefined ? grant?.account : system.accounts.authenticate(login);
+    // Tokens are for `/v2/` only.
+    const granted = path.startsWith('/v2') ? grant?.account : undefined;
+    const known = login === undefined ? granted : system.accounts.authenticate(login);
     if (login !== undefined && known === undefined) {
       await wait(system.timing.badLoginDelayMs, undefined, { signal });
     }
     // Wrong credentials make nobody of the caller; in a public project that is enough.
     const account = known ?? anonymous;
     record.user = account.kind === 'anonymous' ? undefined : account.name;
-    const { method, path } = record;
     const query = new URLSearchParams(record.query);
     const call: Call = {
       method,
@@ -103,7 +105,13 @@ export async function startServer(system: HarborSystem, tls: Tls | undefined): P
     };
     const scheme = system.installation.externalScheme ?? (tls === undefined ? 'http' : 'https');
     if (path === '/service/token') return tokens.answer(call);
-    if (path === '/v2' || path.startsWith('/v2/')) {
+    if (path === '/v2') {
+      return {
+        ...htmlPage(301, 'Moved Permanently'),
+        headers: { 'Content-Type': 'text/html', Location: `${scheme}://${headers.host}/v2/` },
+      };
+    }
+    if (path.startsWith('/v2/')) {
       return registryApi.answer(call, `${scheme}://${headers.host}/service/token`);
     }
     if (path.startsWith('/api/v2.0/')) return restApi.answer(call);

@@ -105,7 +105,6 @@ export function toRobotBody(accounts: Accounts, robot: Robot): unknown {
 export function answerCurrentUser(account: Account): Answer | undefined {
   if (account.kind !== 'admin') return undefined;
   return toJson({
-    email: 'admin@example.com',
     realname: 'system admin',
     sysadmin_flag: true,
     user_id: 1,

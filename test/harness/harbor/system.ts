@@ -123,13 +123,15 @@ export class HarborSystem {
 
   usedBytes(project: Project): number {
     if (project.usedBytes !== undefined) return project.usedBytes;
-    let sum = 0;
+    // What several artifacts share is counted once.
+    const sizes = new Map<string, number>();
     for (const { projectId, artifacts } of this.catalogue.repositories.values()) {
       if (projectId !== project.id) continue;
-      for (const { manifestBytes, blobs } of artifacts.values()) {
-        sum += blobs.reduce((total, { size }) => total + size, manifestBytes);
+      for (const { digest, manifestBytes, blobs } of artifacts.values()) {
+        sizes.set(digest, manifestBytes);
+        for (const blob of blobs) sizes.set(blob.digest, blob.size);
       }
     }
-    return sum;
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
   }
 }
