@@ -5,6 +5,9 @@ import { readList, readRecord, readString } from './fields.ts';
 import { toResourceVersion } from './objects.ts';
 import type { Question, Requests } from './requests.ts';
 
+/** 20,000 ConfigMaps or 500,000 Nodes: a server whose pages do not end is not followed for ever. */
+const mostPages = 1_000;
+
 export interface Listed<T> {
   /** Of the snapshot that all pages are from. */
   readonly resourceVersion: string;
@@ -26,7 +29,9 @@ export async function listPages<T>(
 ): Promise<Listed<T>> {
   const items: T[] = [];
   let rest: string | undefined;
-  for (;;) {
+  for (let pages = 1; ; pages += 1) {
+    if (pages > mostPages)
+      throw new Failure('other', `the API server sends more than ${mostPages} pages of ${question.path}`);
     const query = {
       ...question.query,
       ...(pageSize === undefined ? {} : { limit: String(pageSize) }),
