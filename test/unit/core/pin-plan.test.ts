@@ -3,6 +3,7 @@ import { toDesired } from '../../../agent/core/desired-images.ts';
 import type { ImagePart } from '../../../agent/core/image-parts.ts';
 import type { RuntimeImage } from '../../../agent/core/node-images.ts';
 import { planPins, type PinWorld, toPinBudgetBytes } from '../../../agent/core/pin-plan.ts';
+import { sampleDigest, sampleResolutions, sampleResolved, sampleView } from '../../fakes/resolutions.ts';
 import { sampleSet } from '../../fakes/samples.ts';
 
 const [a, b, c] = ['reg.example/a:1', 'reg.example/b:1', 'reg.example/c:1'] as const;
@@ -108,5 +109,20 @@ describe('the budget', () => {
       pinned: [a],
       overBudget: [],
     });
+  });
+});
+
+describe('an image that its registry refuses', () => {
+  const refusal = { code: 'policy', message: 'its severity is Critical' } as const;
+  const pinned = (digit: string, more: Partial<RuntimeImage> = {}) =>
+    onNode(a, { digests: [`reg.example/a@${sampleDigest(digit)}`], pinnedNames: [a], ...more });
+  const desired = toDesired([sampleSet('s', [a])], {}, sampleView(sampleResolutions([sampleResolved(a, { refusal })])));
+
+  test('gets no pin and loses the one that it has', () => {
+    const held = { desired: desired.images, parts: new Map(), budgetBytes: 1_000 };
+    expect(planPins({ ...held, images: [pinned('a')] })).toEqual({ pin: [], unpin: [a], pinned: [], overBudget: [] });
+    expect(planPins({ ...held, images: [pinned('a', { pinnedNames: [] })] }).pin).toEqual([]);
+    // Another image that the tag named before is not the refused one.
+    expect(planPins({ ...held, images: [pinned('b')] })).toMatchObject({ unpin: [], pinned: [a] });
   });
 });
