@@ -31,7 +31,7 @@ export type RegistryOperation = 'token' | 'manifest' | 'blob' | 'tags' | 'referr
 export interface TransportOptions {
   /** Default `stevedore`. */
   readonly userAgent?: string;
-  /** At once, to one host; default 4. */
+  /** At once, to one host; default 4. As many bodies may be handed over besides. */
   readonly maxRequests?: number;
   /** Each answer by its status, redirects too; `error` where there was none. Aborted requests are not told. */
   readonly onRequest?: (registryHost: string, operation: RegistryOperation, code: string) => void;
@@ -76,14 +76,17 @@ export class Transport {
   readonly #timeouts: Timeouts;
   readonly #options: TransportOptions;
   readonly #slots: Slots;
+  /** Of their own: a download of an hour must not keep a HEAD waiting. */
+  readonly #openSlots: Slots;
   readonly #connections: Connections;
 
   constructor(timeouts: Timeouts, log: RegistryLog | undefined, options: TransportOptions = {}) {
     this.#timeouts = timeouts;
     this.#options = options;
-    const connections = options.maxRequests ?? defaultMaxRequests;
-    this.#slots = new Slots(connections);
-    this.#connections = new Connections({ ...timeouts, connections }, (registry) =>
+    const maxRequests = options.maxRequests ?? defaultMaxRequests;
+    this.#slots = new Slots(maxRequests);
+    this.#openSlots = new Slots(maxRequests);
+    this.#connections = new Connections({ ...timeouts, connections: 2 * maxRequests }, (registry) =>
       log?.warn({ registry }, 'insecureSkipVerify: the registry could be anybody'),
     );
   }
@@ -93,7 +96,7 @@ export class Transport {
    * @throws Failure `network`, `tls`, `timeout`, `other` (a body beyond the limit); an abort throws `signal.reason`.
    */
   async send(endpoint: Endpoint, one: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
-    return this.#bounded(endpoint, one, signal, async (exchangeSignal, free) => {
+    return this.#bounded(this.#slots, endpoint, one, signal, async (exchangeSignal, free) => {
       try {
         const response = await this.#request(endpoint, one, exchangeSignal);
         return toHttpResponse(response, one.url, await readBody(response, one));
@@ -107,7 +110,7 @@ export class Transport {
    * Sends one request and hands a success over with the first byte: the caller reads `content` to its end, or breaks it off. Otherwise as `send`.
    */
   async open(endpoint: Endpoint, one: HttpRequest, signal: AbortSignal): Promise<OpenResponse> {
-    return this.#bounded(endpoint, one, signal, async (exchangeSignal, free) => {
+    return this.#bounded(this.#openSlots, endpoint, one, signal, async (exchangeSignal, free) => {
       let isHandedOver = false;
       try {
         const startedAt = performance.now();
@@ -141,13 +144,14 @@ export class Transport {
 
   /** Waits for a free slot, which the exchange frees, and ends the exchange that takes too long. */
   async #bounded<Response extends HttpResponse>(
+    slots: Slots,
     endpoint: Endpoint,
     { url, operation = 'api' }: HttpRequest,
     signal: AbortSignal,
     exchange: (signal: AbortSignal, free: () => void) => Promise<Response>,
   ): Promise<Response> {
     signal.throwIfAborted();
-    const free = await this.#slots.take(url.host, signal);
+    const free = await slots.take(url.host, signal);
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#timeouts.totalMs);
     const either = AbortSignal.any([signal, deadline.signal]);

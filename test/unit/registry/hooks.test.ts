@@ -84,6 +84,23 @@ test('how many requests run at once is for its maker to say', async () => {
   await Promise.all(both);
 });
 
+test('a download that takes its time keeps no HEAD waiting, and only one other download', async () => {
+  const { server, repository, registry, reference } = await startOpen({ maxRequests: 1 });
+  const one = image('one');
+  repository.tag('v1', one);
+  const { digest } = one.config;
+  server.on('GET', `/v2/app/web/blobs/${digest}`, { status: 200, chunked: true, body: 'x', then: 'hang' });
+  const controller = new AbortController();
+  const blob = { digest, sizeBytes: one.config.bytes.length };
+  const both = [1, 2].map(() => registry.discardBlob(reference, blob, [], controller.signal));
+  const outcome = Promise.all(both.map((download) => expect(download).rejects.toThrow('enough')));
+  await expect.poll(() => server.requests.length).toBe(1);
+  expect(await registry.headManifest(reference, [], never)).toEqual({ digest: one.digest });
+  expect(server.seen('GET', '/v2/')).toHaveLength(1);
+  controller.abort(new Error('enough'));
+  await outcome;
+});
+
 describe('proxies from the environment', () => {
   test.each([
     ['HTTP_PROXY', 'NO_PROXY'],
