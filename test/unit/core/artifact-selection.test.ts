@@ -92,6 +92,13 @@ describe('the newest', () => {
     expect(tagsOf(select(rule, artifacts).members)).toEqual(['1.10.0', 'v2']);
   });
 
+  test('pushed at the same time: the higher version, then the later name, in whatever order they come', () => {
+    const artifacts = ['blue', 'green', '1.9', '1.10'].map((tag) => artifact({ [tag]: 5 }));
+    for (const order of [artifacts, artifacts.toReversed()]) {
+      expect(tagsOf(select(pattern({ tags: { newest: 3 } }), order).members)).toEqual(['1.10', '1.9', 'green']);
+    }
+  });
+
   test('are counted among those that the other rules let through', () => {
     const rule = pattern({ tags: { newest: 1 }, maxSeverity: 'low' });
     const scan = (severity: string) => ({ scan: { status: 'Success', severity } });
@@ -171,6 +178,9 @@ test('what Harbor answers beyond the pattern, or with broken names, is never tak
       artifacts: [artifact('v1'), artifact('-x')],
     })),
   );
-  const { members } = selectArtifacts(pattern({ repository: '*' }), contents);
+  const { members, excluded } = selectArtifacts(pattern({ repository: '*' }), contents);
   expect(members.map(({ reference }) => reference)).toEqual([`${host}/ml/llm:v1`]);
+  expect(excluded.filter(({ reference }) => !reference.startsWith(`${host}/ml/`) || reference.includes('a/b'))).toEqual(
+    [],
+  );
 });

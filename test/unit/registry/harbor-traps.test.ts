@@ -89,12 +89,13 @@ describe('pages', () => {
 });
 
 describe('conditions that Harbor ignores', () => {
+  const labels = [{ id: 2, name: 'edge' }];
   const labelled = [
-    artifact(1, { labels: [{ id: 2, name: 'edge' }] }),
+    artifact(1, { labels }),
     artifact(2, { labels: null }),
-    artifact(3, { tags: null }),
-    artifact(4, { repository_name: 'ml/other' }),
-    artifact(5, { digest: 'sha256:x' }),
+    artifact(3, { labels, tags: null }),
+    artifact(4, { labels, repository_name: 'ml/other' }),
+    artifact(5, { labels, digest: 'sha256:x' }),
   ];
 
   test('are looked at once more here', async () => {
