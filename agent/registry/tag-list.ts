@@ -35,13 +35,12 @@ export async function listTags(access: RepositoryAccess): Promise<readonly strin
     if (response.status !== 200) throw await access.toFailure(response, subject, request);
     const found = parseTags(response.body);
     if (found === undefined) throw new Failure('upstream', `${response.url.host} answers no list of ${subject}`);
-    const before = tags.size;
     for (const tag of found) tags.add(tag);
     const link = parseNextLink(response.header('link'));
     const last = found.at(-1);
     if (link !== undefined) query = toQuery(link, response.url, subject);
+    else query = found.length === pageSize && last !== undefined ? toPage(last) : undefined;
     // A server that ignores which page was asked for gives the same one for ever.
-    else query = found.length === pageSize && last !== undefined && tags.size > before ? toPage(last) : undefined;
     if (query !== undefined && asked.has(query)) query = undefined;
   }
   return [...tags];
