@@ -44,9 +44,7 @@ const entry = z.strictObject({
   labels: z.array(harborLabel).optional(),
   maxSeverity: z.enum(severities).optional(),
   unscanned: z.enum(['refuse', 'allow']).optional(),
-  signed: z
-    .union([z.boolean(), z.enum(['cosign', 'notation'])], { error: 'must be true, cosign or notation' })
-    .optional(),
+  signed: z.literal([true, false, 'cosign', 'notation']).optional(),
   signedBy: z.array(publicKey).min(1, { error: 'must name a key: without any, every signature would do' }).optional(),
 });
 

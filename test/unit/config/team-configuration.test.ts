@@ -107,3 +107,38 @@ describe("teams' sets", () => {
     expect(refused).toEqual([`configmap stevedore/c:2: ${rule}`, `configmap stevedore/a:2: ${rule}`]);
   });
 });
+
+describe("repositories in a team's text", () => {
+  const text = `imageSets:
+- { name: good, images: [{ repository: "harbor.example/ml/*", tags: { newest: 2 } }] }
+- name: bad
+  images:
+  - x.io/y
+  - repository: other.example/ml/x
+`;
+  const parsed = parseTeamConfiguration(text, 'configmap stevedore/models');
+
+  test('need a registry of the main one that is a Harbor; the other sets of the same team stay', () => {
+    if (!parsed.ok) throw new Error('refused');
+    const models = { name: 'models', createdAt: 1, parsed };
+    const harbor = 'registries: [{ host: harbor.example, harbor: true }, { host: other.example }]';
+    const merged = merge(harbor, models);
+    expect(merged.configuration.imageSets).toMatchObject([{ name: 'good', patterns: [{ tags: { newest: 2 } }] }]);
+    expect(merged.refused).toEqual([
+      'configmap stevedore/models:6: imageSets[1].images[1].repository: "other.example/ml/x": a repository needs an entry in registries with host: other.example and harbor: true',
+    ]);
+    expect(merge('', models).configuration.imageSets).toEqual([]);
+  });
+
+  test('of a set that is refused leave its name to others', () => {
+    if (!parsed.ok) throw new Error('refused');
+    const merged = merge('', { name: 'models', createdAt: 1, parsed }, team('late', 2, 'bad'));
+    expect(merged.sets).toEqual(['bad x.io/late:latest']);
+  });
+
+  test('are told with their own mistakes where they stand', () => {
+    expect(mistakesOf('imageSets: [{ name: a, images: [{ repository: x }] }]')).toEqual([
+      `${source}:1: imageSets[0].images[0].repository: "x": must have a host, a project and a repository, as in harbor.example.com/ml/*`,
+    ]);
+  });
+});
