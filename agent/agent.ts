@@ -6,7 +6,6 @@ import type { Credential } from './core/credentials.ts';
 import type { Failure } from './core/failure.ts';
 import { parseReference } from './core/image-reference.ts';
 import type { Logger } from './core/logger.ts';
-import { toHolds } from './core/node-holds.ts';
 import { toPlatform } from './core/platform.ts';
 import { toPullPolicy } from './core/pull-policy.ts';
 import { runDaemon } from './daemon.ts';
@@ -15,7 +14,8 @@ import type { Agent, NodeAgent } from './node-agent.ts';
 import { planOnce, pruneOnce, pullOnce, uninstallOnce } from './one-shot.ts';
 import { createHealth } from './ops/health.ts';
 import type { Metrics } from './ops/metrics.ts';
-import { createLazyRegistry } from './registry/lazy-registry.ts';
+import { createNodeRegistry, toUserAgent } from './registries.ts';
+import { Resolving } from './resolving.ts';
 import { createFilesystemReader } from './runtime/disk.ts';
 import { createRuntimeFinder } from './runtime-finder.ts';
 import { type Settings, toConfigurationSource, toLabelsSource } from './settings.ts';
@@ -24,7 +24,7 @@ import { Pins } from './work/pins.ts';
 import { Planning } from './work/planning.ts';
 import { PruneJob } from './work/prune-job.ts';
 import { Pruner } from './work/pruner.ts';
-import type { PruneSubject } from './work/prune-view.ts';
+import { toPruneSubject } from './work/prune-subject.ts';
 import { runReconcileLoop } from './work/reconcile-loop.ts';
 import { Reconciler } from './work/reconciler.ts';
 import { RemovalLock } from './work/removal-lock.ts';
@@ -82,36 +82,32 @@ function createNodeAgent(
     recorder: metrics,
     log,
     onConfiguration: (configuration) => {
+      resolving.setConfiguration(configuration);
       reconciler.setConfiguration(configuration);
       pruneJob.settingsChanged();
       member?.onConfiguration(configuration);
     },
-    onNode: (node) => reconciler.setNode(node),
+    onNode: (node) => {
+      resolving.setNode(node);
+      reconciler.setNode(node);
+    },
     onProblem: (problem) => health.report('configuration', problem),
   });
   const finder = createRuntimeFinder(settings, inputs, metrics, log);
-  const registry = createLazyRegistry(async () => {
-    const { createOciRegistry } = await import('./registry/oci-registry.ts');
-    return createOciRegistry({
-      registries: () => inputs.configuration?.registries ?? [],
-      platform,
-      log,
-    });
+  const registry = createNodeRegistry(() => inputs.configuration, platform, { metrics, log });
+  const resolving = new Resolving({
+    nodeName: settings.nodeName,
+    platform,
+    userAgent: toUserAgent(),
+    member,
+    credentials,
+    onChange: (resolutions) => reconciler.setResolutions(resolutions),
+    onLeadership: () => trigger.fire(),
+    metrics,
+    log,
   });
 
-  /** Everything that is desired must be known: with half of it, the rest would look unwanted. */
-  function pruneSubject(): PruneSubject | undefined {
-    const { configuration, node } = inputs;
-    if (configuration === undefined || node === undefined || connected === undefined) return undefined;
-    return {
-      settings: configuration.prune,
-      connected,
-      desired: reconciler.desiredNames,
-      pullingSince: (at) => reconciler.pullingSince(at),
-      ownImage: settings.ownImage,
-      hold: toHolds(node, configuration.prefetch).prune,
-    };
-  }
+  const pruneSubject = () => toPruneSubject(inputs, reconciler, connected, settings.ownImage);
   const credentialsFor = (reference: string): Promise<readonly Credential[]> =>
     credentials.credentialsFor(parseReference(reference), [inputs.configuration?.credentials ?? []]);
   const pruner = new Pruner({
@@ -157,6 +153,7 @@ function createNodeAgent(
     slots: member?.slots,
     announce: member?.announce,
     gatedGoAt: member?.gatedGoAt,
+    warmWaits: (images) => resolving.node.warmWaits(images),
     onLooked: member?.onLooked,
     onOutdated: member?.onOutdated,
     recorder: metrics,
@@ -206,6 +203,7 @@ function createNodeAgent(
     usage,
     readFilesystem,
     connected: () => connected,
+    resolution: () => resolving.describe(reconciler.desired),
     log,
   });
   return {
@@ -215,6 +213,7 @@ function createNodeAgent(
     health,
     inputs,
     registry,
+    resolving,
     member,
     connection,
     reconciler,

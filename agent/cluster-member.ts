@@ -1,7 +1,7 @@
 /** What makes an agent a member of a Kubernetes cluster: part of the composition root, built where the settings name a cluster. */
 
 import { createClusterAccess } from './cluster/access.ts';
-import type { Cluster } from './cluster/cluster.ts';
+import type { Cluster, ResolvedConfigMap } from './cluster/cluster.ts';
 import { createCluster } from './cluster/kubernetes.ts';
 import { parseConfiguration } from './config/load.ts';
 import { parseTeamConfiguration } from './config/team-configuration.ts';
@@ -33,7 +33,12 @@ export interface ClusterMember {
   onLooked(looked: Looked): void;
   onOutdated(): void;
   /** Watches, tells, gates and shares slots until the signal fires. `stateDir` undefined: there is no state folder. */
-  run(inputs: NodeInputs, stateDir: string | undefined, signal: AbortSignal): Promise<void>;
+  run(
+    inputs: NodeInputs,
+    onResolved: (configMaps: readonly ResolvedConfigMap[]) => void,
+    stateDir: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Configuration and Node once, for one look or one round; writes nothing. @throws Failure where they do not suffice to begin */
   readInputs(inputs: NodeInputs, signal: AbortSignal): Promise<void>;
 }
@@ -108,7 +113,7 @@ export async function createClusterMember(
     },
     onOutdated: () => gate?.setSets(undefined),
 
-    async run(inputs, stateDir, running) {
+    async run(inputs, onResolved, stateDir, running) {
       const source = createInputs(inputs, stateDir === undefined ? undefined : createLastGoodStore(stateDir, log));
       await source.load();
       gate = createGate(stateDir);
@@ -123,6 +128,7 @@ export async function createClusterMember(
             handlers.onNode(node);
           },
           onConfigMaps: handlers.onConfigMaps,
+          onResolved,
           onContact: (live, problem) => {
             metrics.clusterUp(live);
             policyTest.contact(live);

@@ -18,7 +18,8 @@ const startPatienceMs = 10_000;
 
 /** Resolves once the signal has fired and everything is put away. @throws Failure `other`, detail `state_folder_in_use` */
 export async function runDaemon(agent: NodeAgent, signal: AbortSignal): Promise<void> {
-  const { settings, log, metrics, health, inputs, registry, connection, reconciler, usage, pruneJob } = agent;
+  const { settings, log, metrics, health, inputs, registry, connection, reconciler, usage, pruneJob, resolving } =
+    agent;
   const stateFolder = await openIfUsable(agent);
   await usage.load(stateFolder === undefined ? undefined : createLedgerStore(stateFolder.path, log));
   const stop = new AbortController();
@@ -61,6 +62,7 @@ export async function runDaemon(agent: NodeAgent, signal: AbortSignal): Promise<
       ...watchInputs(agent, stateFolder?.path, both),
       connection.run(both),
       agent.loop(both),
+      resolving.run(stateFolder?.path, both),
       pruneJob.run(both),
     ];
     // Each of them ends only by the signal or by a failure, and the first that ends takes the others with it.
@@ -76,11 +78,12 @@ export async function runDaemon(agent: NodeAgent, signal: AbortSignal): Promise<
 
 /** From the cluster where there is one, else from files. */
 function watchInputs(
-  { settings, inputs, member }: NodeAgent,
+  { settings, inputs, member, resolving }: NodeAgent,
   stateDir: string | undefined,
   signal: AbortSignal,
 ): readonly Promise<void>[] {
-  if (member !== undefined) return [member.run(inputs, stateDir, signal)];
+  if (member !== undefined)
+    return [member.run(inputs, (configMaps) => resolving.node.setPublished(configMaps), stateDir, signal)];
   const configurationHandlers = {
     onConfiguration: inputs.acceptConfiguration.bind(inputs),
     onMistakes: inputs.refuseConfiguration.bind(inputs),

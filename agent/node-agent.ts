@@ -9,6 +9,7 @@ import type { UninstallEvent } from './core/uninstall-round.ts';
 import type { Health } from './ops/health.ts';
 import type { Metrics } from './ops/metrics.ts';
 import type { Registry } from './registry/registry.ts';
+import type { Resolving } from './resolving.ts';
 import type { Settings } from './settings.ts';
 import type { NodeInputs } from './work/node-inputs.ts';
 import type { PruneJob } from './work/prune-job.ts';
@@ -37,6 +38,7 @@ export interface NodeAgent {
   readonly health: Health;
   readonly inputs: NodeInputs;
   readonly registry: Registry;
+  readonly resolving: Resolving;
   /** Undefined: without Kubernetes. */
   readonly member: ClusterMember | undefined;
   readonly connection: RuntimeConnection;

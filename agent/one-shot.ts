@@ -18,6 +18,7 @@ import { removeState } from './work/uninstall-state.ts';
 /** Changes nothing, not even in the state folder. */
 export async function planOnce(agent: NodeAgent, signal: AbortSignal): Promise<PlanInput> {
   await loadInputs(agent, signal);
+  await agent.resolving.resolveOnce(agent.settings.stateDir, signal);
   await agent.usage.load(createLedgerReader(agent.settings.stateDir));
   return await withRuntime(agent, signal, () => agent.planNow(signal));
 }
@@ -103,6 +104,7 @@ export async function uninstallOnce(
 async function work<T>(agent: NodeAgent, signal: AbortSignal, use: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { settings, usage, log } = agent;
   await loadInputs(agent, signal);
+  await agent.resolving.resolveOnce(settings.stateDir, signal);
   await usage.load(createLedgerStore(settings.stateDir, log));
   return await withRuntime(agent, signal, async (connected) => {
     await agent.recover(connected, signal);

@@ -3,6 +3,7 @@
 import type { Configuration, ImageSet } from './configuration.ts';
 import { referencesOf } from './desired-images.ts';
 import { parseReference } from './image-reference.ts';
+import { type Labels, selects } from './label-selector.ts';
 import { patternKey } from './repository-pattern.ts';
 import type { ResolvedImage, ResolvedPattern, Resolutions } from './resolution.ts';
 
@@ -32,6 +33,11 @@ export function mergeResolutions(earlier: Resolutions, later: Resolutions): Reso
     images: new Map([...earlier.images, ...later.images]),
     patterns: new Map([...earlier.patterns, ...later.patterns]),
   };
+}
+
+/** The sets that a node with these labels holds. */
+export function toSelectedSets({ imageSets }: Pick<Configuration, 'imageSets'>, labels: Labels): readonly ImageSet[] {
+  return imageSets.filter(({ nodeSelector }) => selects(nodeSelector, labels));
 }
 
 export function toHarborHosts({ registries }: Pick<Configuration, 'registries'>): ReadonlySet<string> {

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ResolvedConfigMap } from '../cluster/cluster.ts';
-import type { Configuration, ImageSet } from '../core/configuration.ts';
+import type { Configuration } from '../core/configuration.ts';
 import type { DesiredImage } from '../core/desired-images.ts';
 import { Failure } from '../core/failure.ts';
-import { type Labels, unmetRequirement } from '../core/label-selector.ts';
+import type { Labels } from '../core/label-selector.ts';
 import type { Logger } from '../core/logger.ts';
-import { mergeResolutions, toHarborHosts, toOwnResolutions } from '../core/own-resolutions.ts';
+import { mergeResolutions, toHarborHosts, toOwnResolutions, toSelectedSets } from '../core/own-resolutions.ts';
 import type { WarmWait } from '../core/pull-planner.ts';
 import { noResolutions, type Resolutions } from '../core/resolution.ts';
 import { joinResolved, parseResolvedText, resolvedKey } from '../core/resolved-document.ts';
@@ -17,21 +17,19 @@ import { WarmWaits } from './warm-waits.ts';
 
 /** Who resolves for all. */
 export interface Leadership {
-  /** `led`: somebody, perhaps this agent itself; `lost`: nobody, as far as is known; `alone`: nobody ever will. */
-  readonly state: 'led' | 'lost' | 'alone';
+  /**
+   * `led`: somebody does, perhaps this agent itself; `lost`: nobody, as far as is known; `alone`: nobody ever will; `off`: there is
+   * nothing to resolve.
+   */
+  readonly state: 'led' | 'lost' | 'alone' | 'off';
   /** When it was last done, epoch ms by the leader's clock; undefined: not yet, as far as this agent knows. */
   readonly resolvedAt: number | undefined;
 }
 
 export interface NodeResolutionsParts {
   readonly leadership: () => Leadership;
-  /** Resolves what these sets ask for, without warming; `before` is what is known of it. */
-  readonly resolve: (
-    configuration: Configuration,
-    labels: Labels,
-    before: Resolutions,
-    signal: AbortSignal,
-  ) => Promise<Resolutions>;
+  /** Resolves what the node's own sets ask for, without warming; `before` is what is known of it. */
+  readonly resolve: (before: Resolutions, signal: AbortSignal) => Promise<Resolutions>;
   /** What counts on this node is another. */
   readonly onChange: (resolutions: Resolutions) => void;
   /** Somebody leads now, or nobody does any more: pulls wait for it, or do not. */
@@ -58,7 +56,8 @@ export class NodeResolutions {
   readonly #parts: NodeResolutionsParts;
   readonly #random: () => number;
   readonly #waits = new WarmWaits();
-  readonly #startedAt = performance.now();
+  /** From when it was asked who leads. */
+  #startedAt: number | undefined;
   #keeper: StateKeeper<KeptResolutions> | undefined;
   #configuration: Configuration | undefined;
   #labels: Labels | undefined;
@@ -122,6 +121,7 @@ export class NodeResolutions {
   warmWaits(images: readonly DesiredImage[]): ReadonlyMap<string, WarmWait> {
     if (this.#configuration === undefined) return new Map();
     const { warm } = this.#configuration;
+    this.#noteStart();
     const harborHosts = toHarborHosts(this.#configuration);
     return this.#waits.update(images, { harborHosts, warm, isLed: this.#isLed || this.#isStarting }, Date.now());
   }
@@ -136,13 +136,10 @@ export class NodeResolutions {
 
   /** Once, now; what fails is left as it was. */
   async resolveNow(signal: AbortSignal): Promise<void> {
-    const [configuration, labels] = [this.#configuration, this.#labels];
-    if (configuration === undefined || labels === undefined) return;
     const { resolve, leadership, log } = this.#parts;
     try {
-      const own = { ...configuration, imageSets: toSelected(configuration, labels) };
       const limit = AbortSignal.any([signal, AbortSignal.timeout(ownRoundLimitMs)]);
-      const resolutions = await resolve(own, labels, this.#inForce, limit);
+      const resolutions = await resolve(this.#inForce, limit);
       this.#own = { resolutions, at: Date.now(), publishedAt: leadership().resolvedAt };
       this.#compute();
     } catch (error) {
@@ -158,7 +155,8 @@ export class NodeResolutions {
 
   /** Nobody may be known to lead only because nobody has been asked yet. */
   get #isStarting(): boolean {
-    return this.#parts.leadership().state === 'lost' && performance.now() - this.#startedAt < startPatienceMs;
+    const sinceMs = performance.now() - (this.#startedAt ?? Number.NEGATIVE_INFINITY);
+    return this.#parts.leadership().state === 'lost' && sinceMs < startPatienceMs;
   }
 
   /** Somebody leads, and publishes. */
@@ -178,11 +176,18 @@ export class NodeResolutions {
     return this.#configuration?.coordinator.intervalMs ?? Number.POSITIVE_INFINITY;
   }
 
+  #noteStart(): void {
+    if (this.#parts.leadership().state === 'off') this.#startedAt = undefined;
+    else this.#startedAt ??= performance.now();
+  }
+
   async #look(signal: AbortSignal): Promise<void> {
+    this.#noteStart();
     const isLed = this.#isLed;
     if (isLed !== this.#wasLed) this.#parts.onLeadership();
     this.#wasLed = isLed;
     if (isLed) this.#follow();
+    else if (this.#startedAt === undefined) this.#ownRoundAt = undefined;
     else if (!this.#isStarting && this.#configuration !== undefined) await this.#goAlone(this.#configuration, signal);
   }
 
@@ -219,7 +224,7 @@ export class NodeResolutions {
     if (configuration === undefined || labels === undefined) return;
     const known = mergeResolutions(this.#inForce, toResolutions(this.#published));
     const all = mergeResolutions(known, this.#own?.resolutions ?? noResolutions);
-    this.#inForce = toOwnResolutions(all, toSelected(configuration, labels));
+    this.#inForce = toOwnResolutions(all, toSelectedSets(configuration, labels));
     this.#tell();
     if (isDeepStrictEqual(this.#told, this.#inForce)) return;
     this.#told = this.#inForce;
@@ -232,10 +237,6 @@ export class NodeResolutions {
     this.#parts.recorder.resolvedAt(resolvedAt);
     this.#keeper?.keep({ resolutions: this.#inForce, resolvedAt });
   }
-}
-
-function toSelected({ imageSets }: Configuration, labels: Labels): readonly ImageSet[] {
-  return imageSets.filter(({ nodeSelector }) => unmetRequirement(nodeSelector, labels) === undefined);
 }
 
 function toResolutions(published: readonly ResolvedConfigMap[] | Resolutions): Resolutions {

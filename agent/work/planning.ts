@@ -7,6 +7,7 @@ import type { PlanInput } from '../core/plan-document.ts';
 import type { PrunePlan } from '../core/prune-plan.ts';
 import { toPruneRequest, wholeRequest } from '../core/prune-request.ts';
 import type { PruneOrder, PruneRoundEvent } from '../core/prune-round.ts';
+import type { PlanResolutionInput } from '../core/plan-resolution.ts';
 import type { PullPlan } from '../core/pull-plan.ts';
 import type { RoundOutcome } from '../core/pull-round.ts';
 import type { RuntimeInfo } from '../runtime/runtime.ts';
@@ -26,6 +27,8 @@ export interface PlanningParts {
   readonly usage: UsageTracker;
   readonly readFilesystem: (info: RuntimeInfo) => Promise<ImageFilesystem | undefined>;
   readonly connected: () => Connected | undefined;
+  /** What was resolved for this node; undefined: nothing. */
+  readonly resolution?: () => PlanResolutionInput | undefined;
   readonly log: Logger;
 }
 
@@ -97,7 +100,7 @@ export class Planning {
     leftovers: readonly Leftover[],
     filesystem: ImageFilesystem | undefined,
   ): PlanInput {
-    const { inputs, connected, nodeName, usage } = this.#parts;
+    const { inputs, connected, nodeName, usage, resolution } = this.#parts;
     const { configuration, node, problem } = inputs;
     if (configuration === undefined || node === undefined)
       throw new Failure('other', problem ?? 'nothing is known yet');
@@ -110,6 +113,7 @@ export class Planning {
       configuration,
       hold: toHolds(node, configuration.prefetch).pull,
       plan,
+      resolution: resolution?.(),
       prune: { plan: prune, enabled, dryRun, leftovers, notes },
     };
   }

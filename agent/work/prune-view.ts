@@ -6,6 +6,7 @@ import type { NodeHold } from '../core/node-holds.ts';
 import type { ImageDetails, ImageFilesystem, RuntimeContainer, RuntimeImage } from '../core/node-images.ts';
 import type { PruneWorld } from '../core/prune-planner.ts';
 import { namesOf } from '../core/prune-protection.ts';
+import type { RepositoryPattern } from '../core/repository-pattern.ts';
 import type { LastUse } from '../core/usage.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Connected } from './runtime-connection.ts';
@@ -16,6 +17,8 @@ export interface PruneSubject {
   readonly connected: Connected;
   /** Names. */
   readonly desired: ReadonlySet<string>;
+  /** Patterns of the node's sets that nobody has resolved yet: what matches one may be desired. */
+  readonly unresolved?: readonly RepositoryPattern[];
   /** Of pulls that ran at that moment of the monotonic clock or later: names, and ids of the images that they bring. */
   readonly pullingSince: (at: number) => ReadonlySet<string>;
   /** The agent's own image, where it was told. */
@@ -79,7 +82,7 @@ async function readDetails(
 /** Synchronous: what the plan takes as desired and as being pulled is so at this very moment. */
 export function toPruneWorld(
   view: PruneView,
-  { settings, desired, pullingSince, ownImage }: PruneSubject,
+  { settings, desired, unresolved, pullingSince, ownImage }: PruneSubject,
   lastUses: ReadonlyMap<string, LastUse>,
   failed: ReadonlySet<string>,
 ): PruneWorld {
@@ -95,6 +98,7 @@ export function toPruneWorld(
     protection: {
       containers,
       desired,
+      unresolved,
       // What was listed while its pull ran may have no name there yet that would make it desired.
       pulling: pullingSince(view.startedAt),
       infrastructure: new Set([...view.infrastructure, ...own]),

@@ -10,6 +10,16 @@ import { sampleConfiguration, sampleSet } from '../../fakes/samples.ts';
 
 const tag = 'harbor.example/cache/app:1';
 const repository = 'harbor.example/cache/app';
+const registries = [
+  {
+    host: 'harbor.example',
+    harbor: true,
+    plainHTTP: false,
+    insecureSkipVerify: false,
+    caFile: undefined,
+    tokenHosts: [],
+  },
+];
 const never = new AbortController().signal;
 const refusal: ResolvedFailure = { code: 'policy', detail: 'policy_blocked', message: 'severity of High' };
 let node: FakeNode;
@@ -35,7 +45,7 @@ async function pass(ms = 0): Promise<void> {
 }
 
 function want(pullPolicy: 'Always' | 'IfNotPresent' = 'Always'): void {
-  node.configure(sampleConfiguration([sampleSet('s', [tag], { pullPolicy })], { allow: ['**'] }));
+  node.configure({ ...sampleConfiguration([sampleSet('s', [tag], { pullPolicy })]), registries });
 }
 
 /** What the tag's registry has, and what the coordinator says of it. */
