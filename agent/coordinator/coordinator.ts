@@ -210,7 +210,7 @@ export class Coordinator {
   }
 
   async #sleep(ms: number, signal: AbortSignal): Promise<void> {
-    await sleep(Math.max(0, ms), AbortSignal.any([signal, this.#wake.signal]));
+    await sleep(Math.ceil(ms), AbortSignal.any([signal, this.#wake.signal]));
     if (this.#wake.signal.aborted) this.#wake = new AbortController();
   }
 }

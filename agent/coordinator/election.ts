@@ -98,13 +98,15 @@ export class Election {
 
   /** Resolves once the signal has fired, the work is over and the Lease given back. */
   async run(signal: AbortSignal): Promise<void> {
+    // Nothing is told before the caller has gone on.
+    await Promise.resolve();
     this.#tell();
     while (!signal.aborted) {
       await this.#step(signal);
       this.#tell();
       const untilLostMs = this.#leading?.leftMs ?? leaseMs;
       const untilNextMs = this.#role === 'off' ? leaseMs : this.#nextAt - performance.now();
-      await sleep(Math.max(0, Math.min(untilNextMs, untilLostMs)), AbortSignal.any([signal, this.#wake.signal]));
+      await sleep(Math.ceil(Math.min(untilNextMs, untilLostMs)), AbortSignal.any([signal, this.#wake.signal]));
       if (this.#wake.signal.aborted) this.#wake = new AbortController();
     }
     await this.#giveBack();
