@@ -68,12 +68,13 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
     .command('check')
     .description('check a configuration file: all its mistakes at once; exit code 1 when there are any')
     .argument('[file]', "the file, - for standard input (default: --config's; in a cluster there is none)")
+    .option('--team', "it is a team's text: imageSets alone, whose registries stand elsewhere")
     .option('--json', 'print JSON')
     .addHelpText('after', help.check)
-    .action(async (file: string | undefined, { json = false }: JsonOption) => {
+    .action(async (file: string | undefined, { json = false, team = false }: JsonOption & { team?: boolean }) => {
       const settings = parseSettings(program.opts<CommonOptions>(), environment, 'error');
       const { check } = await import('./check.ts');
-      finish(await check(file ?? defaultFile(settings), json, context));
+      finish(await check(file ?? defaultFile(settings), { json, team }, context));
     });
   program
     .command('plan')

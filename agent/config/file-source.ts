@@ -12,9 +12,19 @@ export interface ConfigurationHandlers {
   readonly onMistakes: (mistakes: readonly Mistake[]) => void;
 }
 
+type Refused = ParsedConfiguration & { readonly ok: false };
+
 /** Reads the file once. Never throws: a missing or unreadable file is a mistake. */
 export async function loadConfigurationFile(path: string): Promise<ParsedConfiguration> {
-  return toConfiguration(await readTextFile(path, maxConfigurationBytes), path);
+  return await loadFile(path, parseConfiguration);
+}
+
+/** The same for texts of another kind. */
+export async function loadFile<Parsed>(
+  path: string,
+  parse: (text: string, source: string) => Parsed,
+): Promise<Parsed | Refused> {
+  return toParsed(await readTextFile(path, maxConfigurationBytes), path, parse);
 }
 
 /**
@@ -27,17 +37,21 @@ export async function watchConfigurationFile(
   signal: AbortSignal,
 ): Promise<void> {
   const onState = (state: FileState): void => {
-    const parsed = toConfiguration(state, path);
+    const parsed = toParsed(state, path, parseConfiguration);
     if (parsed.ok) handlers.onConfiguration(parsed.configuration, parsed.warnings);
     else handlers.onMistakes(parsed.mistakes);
   };
   await watchTextFile(path, maxConfigurationBytes, onState, signal);
 }
 
-function toConfiguration(state: FileState, path: string): ParsedConfiguration {
+function toParsed<Parsed>(
+  state: FileState,
+  path: string,
+  parse: (text: string, source: string) => Parsed,
+): Parsed | Refused {
   switch (state.kind) {
     case 'text':
-      return parseConfiguration(state.text, path);
+      return parse(state.text, path);
     case 'missing':
       return { ok: false, source: path, mistakes: [wholeTextMistake('the file does not exist')] };
     case 'unreadable':

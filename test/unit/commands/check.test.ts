@@ -95,4 +95,21 @@ describe('stevedore check', () => {
       mistakes: [{ rule: 'the file cannot be used: it is a folder' }],
     });
   });
+
+  it("takes a team's text for what it is", async () => {
+    const team =
+      'imageSets:\n  - { name: a, images: [busybox, { repository: harbor.example/ml/x }, { repository: harbor.example/ml/y }] }\n';
+    await writeFile(file, team);
+    expect(await runStevedore(['check', '--team', file])).toMatchObject({
+      exitCode: 0,
+      stdout: `${file}: ok, 1 image set, 1 image, 2 repository patterns\n`,
+    });
+    expect(await runStevedore(['check', file])).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining('needs an entry in registries'),
+    });
+    const { exitCode, stdout } = await runStevedore(['check', '--team', '--json', '-'], { stdin: 'prune: {}' });
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ outcome: 'error', mistakes: [{ path: 'prune', line: 1 }] });
+  });
 });
