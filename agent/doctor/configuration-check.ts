@@ -27,9 +27,14 @@ export function tellMistakes(
   tell: Tell,
 ): void {
   for (const mistake of mistakes) {
-    const text = formatMistakes([mistake], source);
+    const text = formatMistakes([mistake], source).slice(source.length);
     const advice = 'mend it, and try it with stevedore check';
-    const finding = { check, level, subject: source, message: text.slice(source.length).replace(/^: /, '') } as const;
+    const finding = {
+      check,
+      level,
+      subject: source,
+      message: text.replace(/^:(\d+): /, 'line $1: ').replace(/^: /, ''),
+    } as const;
     tell(level === 'failure' ? { ...finding, advice } : finding);
   }
 }

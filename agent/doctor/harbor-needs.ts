@@ -72,9 +72,7 @@ export function findMissing(
   return needs.filter(({ resource, action, onlyProxied = false }) => {
     if (onlyProxied && !project.isProxied) return false;
     if (project.isPublic && resource === 'repository' && action === 'pull') return false;
-    // Harbor writes the project itself as a dot.
-    const written = resource === 'project' ? '.' : resource;
-    return !permissions.some((one) => one.resource === written && one.action === action);
+    return !permissions.some((one) => one.resource === resource && one.action === action);
   });
 }
 

@@ -5,7 +5,7 @@ import type { DoctorCheck, Tell } from '../core/doctor-report.ts';
 import type { ImageFilesystem } from '../core/node-images.ts';
 import type { RuntimeInfo } from '../runtime/runtime.ts';
 import { checkConfigPath } from './containerd-check.ts';
-import { parseVersion, readContainerdConfig } from './containerd-config.ts';
+import { isAtLeast, parseVersion, readContainerdConfig } from './containerd-config.ts';
 import { checkContentStore } from './content-store-check.ts';
 import { checkDecompressor } from './decompressor-check.ts';
 import { attempt } from './doctor.ts';
@@ -44,7 +44,8 @@ export async function checkHost(parts: HostCheckParts, tell: Tell, signal: Abort
   }
   if (prune === undefined) skip(['kubelet'], 'there is no configuration to compare its thresholds with');
   else {
-    const canPin = info?.capabilities.pin;
+    // containerd 1.6 keeps pins, but its CRI does not tell the kubelet of them.
+    const canPin = info?.capabilities.pin === true && isAtLeast(parseVersion(info.version), [1, 7]);
     await attempt({ check: 'kubelet' }, tell, signal, () => checkKubelet(files, { filesystem, prune, canPin }, tell));
   }
   if (info === undefined) return skip(runtimeChecks, 'no runtime was found, so what it looks for is not known');

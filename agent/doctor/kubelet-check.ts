@@ -10,8 +10,8 @@ import { type KubeletSettings, readKubeletSettings } from './kubelet-config.ts';
 export interface KubeletCheckParts {
   readonly filesystem: ImageFilesystem | undefined;
   readonly prune: Pick<PruneSettings, 'enabled' | 'watermarks'>;
-  /** Pins keep images from the kubelet's collection; undefined: no runtime was found. */
-  readonly canPin: boolean | undefined;
+  /** Whether pins keep images from the kubelet's collection. */
+  readonly canPin: boolean;
 }
 
 interface Limit {
@@ -64,10 +64,10 @@ function checkThresholds(settings: KubeletSettings, { filesystem, prune }: Kubel
 }
 
 /** By age the kubelet counts an image that no container has used as unused since 1970 (Kubernetes 1.36). */
-function checkAge({ source: subject, maximumAge }: KubeletSettings, canPin: boolean | undefined, tell: Tell): void {
+function checkAge({ source: subject, maximumAge }: KubeletSettings, canPin: boolean, tell: Tell): void {
   if (maximumAge === undefined) return;
   const message = `imageMaximumGCAge is ${maximumAge}: the kubelet then removes images that no container has used, what was prefetched first`;
-  if (canPin === true) {
+  if (canPin) {
     tell({ check, level: 'ok', subject, message: `imageMaximumGCAge is ${maximumAge}; pinned images stay` });
   } else {
     const advice = 'set it to 0, or use a runtime with pins (containerd 1.7 or newer)';
