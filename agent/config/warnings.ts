@@ -13,8 +13,25 @@ export interface Warning {
 /** `imageGCHighThresholdPercent` of the kubelet's configuration, and what `imagefs.available<15%` of its evictions comes to. */
 const kubeletDefaultRatio = 0.85;
 
-export function findWarnings({ prune }: Configuration): readonly Warning[] {
-  return [...keepWarnings(prune), ...watermarkWarnings(prune), ...ageWarnings(prune)];
+export function findWarnings(configuration: Configuration): readonly Warning[] {
+  const { prune } = configuration;
+  return [...harborWarnings(configuration), ...keepWarnings(prune), ...watermarkWarnings(prune), ...ageWarnings(prune)];
+}
+
+function harborWarnings({ registries, coordinator, warm }: Configuration): readonly Warning[] {
+  const warnings: Warning[] = [];
+  const hub = registries.findIndex(({ host, harbor }) => harbor && host === 'docker.io');
+  if (hub >= 0) warnings.push({ path: ['registries', hub, 'harbor'], rule: 'Docker Hub is no Harbor' });
+  const hasHarbor = registries.some(({ harbor }) => harbor);
+  const why = !coordinator.enabled ? 'while coordinator.enabled is false' : 'without a registry with harbor: true';
+  if (coordinator.keepAlive && !(coordinator.enabled && hasHarbor)) {
+    warnings.push({ path: ['coordinator', 'keepAlive'], rule: `has no effect ${why}` });
+  }
+  if (warm.maxPerMinute !== undefined && !(warm.enabled && coordinator.enabled && hasHarbor)) {
+    const rule = `has no effect ${warm.enabled ? why : 'while warm.enabled is false'}`;
+    warnings.push({ path: ['warm', 'maxPerMinute'], rule });
+  }
+  return warnings;
 }
 
 function keepWarnings({ keep }: PruneSettings): readonly Warning[] {

@@ -57,5 +57,8 @@ export function findProtection(
 }
 
 function mayBeMeant({ tags }: RuntimeImage, { unresolved = [] }: PruneProtection): boolean {
-  return unresolved.some((pattern) => tags.some((tag) => matchesPattern(pattern, tag)));
+  return unresolved.some((pattern) =>
+    // Most names are of other hosts, and that costs less to see.
+    tags.some((tag) => tag.startsWith(`${pattern.registry}/`) && matchesPattern(pattern, tag)),
+  );
 }

@@ -19,8 +19,15 @@ export class DecisionLog {
       });
     }
     for (const { reference, imageSets, code, detail, message } of plan.refused) {
-      this.#say(said, reference, detail, () =>
+      this.#say(said, reference, `${detail} ${message}`, () =>
         this.#log.warn({ image: reference, imageSets, code, detail, why: message }, 'image refused'),
+      );
+    }
+    for (const { reference, imageSets, refusal } of plan.present) {
+      if (refusal === undefined) continue;
+      const { code, detail, message } = refusal;
+      this.#say(said, reference, `present ${message}`, () =>
+        this.#log.warn({ image: reference, imageSets, code, detail, why: message }, 'image is here, and refused'),
       );
     }
     for (const { imageSet, message } of plan.unselected) {

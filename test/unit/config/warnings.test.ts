@@ -34,3 +34,27 @@ test('of several watermarks that the kubelet comes before, the lowest is told', 
     'prune.watermarks.high',
   ]);
 });
+
+test.each<[string, string, string]>([
+  ['registries: [{ host: docker.io, harbor: true }]', 'registries[0].harbor', 'Docker Hub is no Harbor'],
+  ['coordinator: { keepAlive: true }', 'coordinator.keepAlive', 'without a registry with harbor: true'],
+  [
+    'registries: [{ host: a.io, harbor: true }]\ncoordinator: { enabled: false, keepAlive: true }',
+    'coordinator.keepAlive',
+    'while coordinator.enabled is false',
+  ],
+  ['warm: { maxPerMinute: 5 }', 'warm.maxPerMinute', 'without a registry with harbor: true'],
+  [
+    'registries: [{ host: a.io, harbor: true }]\nwarm: { enabled: false, maxPerMinute: 5 }',
+    'warm.maxPerMinute',
+    'while warm.enabled is false',
+  ],
+])('what has no effect is told: %s', (text, path, rule) => {
+  expect(warned(text)).toMatchObject([{ path, rule: expect.stringContaining(rule) }]);
+});
+
+test('with a Harbor there is nothing to warn of', () => {
+  const text =
+    'registries: [{ host: a.io, harbor: true }]\ncoordinator: { keepAlive: true }\nwarm: { maxPerMinute: 5 }';
+  expect(warned(text)).toEqual([]);
+});
