@@ -171,6 +171,7 @@ describe('tags', () => {
 });
 
 describe('signatures', () => {
+  const configType = 'application/vnd.oci.image.config.v1+json';
   const simple = { kind: 'simple', payload: Buffer.from('{"critical":{}}'), signature: 'MEQ=' } as const;
   async function start(): Promise<{
     server: StubServer;
@@ -204,7 +205,7 @@ describe('signatures', () => {
     const { server, repository, one, read } = await start();
     repository.sign(one.source.digest, simple);
     const { manifest } = toSignatureManifest(one.source.digest, simple);
-    answerReferrers(server, one.source.digest, [[manifest, 'application/vnd.oci.image.config.v1+json']]);
+    answerReferrers(server, one.source.digest, [[manifest, configType]]);
     expect(await read()).toEqual([simple]);
   });
 
@@ -230,7 +231,7 @@ describe('signatures', () => {
     expect(await read()).toEqual([bundle]);
   });
 
-  test('an index of referrers has pages too', async () => {
+  test("an index of referrers has pages too, and Harbor names the config's type in it", async () => {
     const { server, repository, one, read } = await start();
     const path = `/v2/app/web/referrers/${one.source.digest}`;
     const { blob, manifest } = toSignatureManifest(one.source.digest, simple);
@@ -238,7 +239,12 @@ describe('signatures', () => {
     repository.putManifest(manifest);
     server.on('GET', path, (request) =>
       request.path.includes('?')
-        ? { status: 200, body: { manifests: [{ mediaType: ociManifest, digest: manifest.digest, size: 1 }] } }
+        ? {
+            status: 200,
+            body: {
+              manifests: [{ mediaType: ociManifest, digest: manifest.digest, size: 1, artifactType: configType }],
+            },
+          }
         : { status: 200, headers: { link: `<${path}?page=2>; rel="next"` }, body: { manifests: [] } },
     );
     expect(await read()).toEqual([simple]);
@@ -246,12 +252,27 @@ describe('signatures', () => {
 
   test.each<[string, Answer]>([
     ['that fails', { status: 503 }],
-    ['that shows an HTML page', { status: 200, headers: { 'content-type': ociIndex }, body: '<html>' }],
+    ['whose core restarts', { status: 502, headers: { 'content-type': 'text/html' }, body: '<html>' }],
   ])('a registry %s does not make an image unsigned', async (_, answer) => {
     const { server, one, read } = await start();
-    server.on('GET', `/v2/app/web/referrers/${one.source.digest}`, answer);
-    await expect(read()).rejects.toMatchObject({ code: 'upstream' });
+    for (const path of [`referrers/${one.source.digest}`, `manifests/${one.source.digest.replace(':', '-')}.sig`]) {
+      let isAnswered = false;
+      server.use((request) => {
+        if (!request.path.endsWith(path) || isAnswered) return undefined;
+        isAnswered = true;
+        return answer;
+      });
+      await expect(read()).rejects.toMatchObject({ code: 'upstream' });
+    }
   });
+});
+
+test('an HTML page is no list of referrers', async () => {
+  const { server, registry, reference } = await startOpen();
+  const { digest } = image('one');
+  const headers = { 'content-type': ociIndex };
+  server.on('GET', `/v2/app/web/referrers/${digest}`, { status: 200, headers, body: '<html>' });
+  await expect(registry.readSignatures(reference, digest, [], never)).rejects.toMatchObject({ code: 'upstream' });
 });
 
 test('one repository says nothing about another', async () => {
