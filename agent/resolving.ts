@@ -103,14 +103,20 @@ export class Resolving {
     if (member !== undefined) {
       try {
         this.node.setPublished(await member.cluster.readResolved(patience));
+        if (this.#isResolved) return;
       } catch (error) {
         signal.throwIfAborted();
         log.warn({ error: Failure.from(error).message }, 'what was resolved for the cluster could not be read');
       }
     }
-    if (!this.#isResolved) await this.node.resolveNow(patience);
+    if (!this.#isResolved || this.#isOld) await this.node.resolveNow(patience);
     signal.throwIfAborted();
     await this.#coordinating?.close();
+  }
+
+  get #isOld(): boolean {
+    const { at } = this.node.origin ?? {};
+    return at === undefined || Date.now() - at > (this.#configuration?.coordinator.intervalMs ?? 0);
   }
 
   get #isResolved(): boolean {

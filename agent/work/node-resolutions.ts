@@ -83,21 +83,24 @@ export class NodeResolutions {
     return this.#inForce;
   }
 
-  /** Who found out what counts, and when, epoch ms; undefined: nobody yet. */
-  get origin(): { readonly by: 'coordinator' | 'self'; readonly at: number } | undefined {
+  /** Who found out what counts, and when, epoch ms where it is known; undefined: nobody yet. */
+  get origin(): { readonly by: 'coordinator' | 'self'; readonly at: number | undefined } | undefined {
     if (this.#own !== undefined) return { by: 'self', at: this.#own.at };
-    return this.#resolvedAt === undefined ? undefined : { by: 'coordinator', at: this.#resolvedAt };
+    const { images, patterns } = this.#inForce;
+    if (this.#resolvedAt === undefined && images.size + patterns.size === 0) return undefined;
+    return { by: 'coordinator', at: this.#resolvedAt };
   }
 
-  /** What was kept of earlier times; to be awaited before anything else. Never rejects. */
+  /** What was kept of earlier times; what is known already comes before it. Never rejects. */
   async load(store: ResolutionsStore): Promise<void> {
     const kept = await store.load();
     const { log } = this.#parts;
     this.#keeper = new StateKeeper({ save: (content) => store.save(content), what: 'what was resolved', log });
     if (kept === undefined) return;
     this.#keeper.startFrom(kept);
-    this.#inForce = kept.resolutions;
-    this.#resolvedAt = kept.resolvedAt;
+    this.#inForce = mergeResolutions(kept.resolutions, this.#inForce);
+    this.#resolvedAt ??= kept.resolvedAt;
+    this.#compute();
   }
 
   setConfiguration(configuration: Configuration): void {
