@@ -47,7 +47,8 @@ export class DueBook {
   isDue(name: string, wanted: Wanted): boolean {
     const done = this.#doneOf(name, wanted);
     if (done === undefined || (done.asked !== undefined && done.asked !== toKey(wanted))) return true;
-    return performance.now() >= done.nextAt - Math.min(togetherMs, togetherRatio * wanted.everyMs);
+    const earlierMs = done.failures > 0 ? 0 : Math.min(togetherMs, togetherRatio * wanted.everyMs);
+    return performance.now() >= done.nextAt - earlierMs;
   }
 
   /** @param failure undefined: it worked */

@@ -27,7 +27,7 @@ export async function resolveOrdinary(
   const checked = isHarbor
     ? await checkPlatforms(question, platforms, digest, parts, signal)
     : { platforms, failure: undefined };
-  return toRecord({ reference: wanted.reference, digest, isProxied: false, ...checked }, checked);
+  return toRecord({ reference: wanted.reference, digest, isProxied: false, platforms: checked.platforms }, checked);
 }
 
 async function findPlatforms(

@@ -40,8 +40,8 @@ export class Round {
     credentials: readonly Credential[],
     signal: AbortSignal,
   ): Promise<string> {
-    const timeouts = this.#timeouts.get(project) ?? 0;
-    if (timeouts >= mostTimeouts) {
+    const count = () => this.#timeouts.get(project) ?? 0;
+    if (count() >= mostTimeouts) {
       const words = `the upstream of ${project} does not answer: not asked again in this round`;
       throw new Failure('upstream', words, { detail: 'upstream_unhealthy' });
     }
@@ -50,7 +50,7 @@ export class Round {
       this.#timeouts.delete(project);
       return digest;
     } catch (error) {
-      if (Failure.from(error).code === 'timeout') this.#timeouts.set(project, timeouts + 1);
+      if (Failure.from(error).code === 'timeout') this.#timeouts.set(project, count() + 1);
       throw error;
     }
   }
