@@ -20,8 +20,8 @@ const oids = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
 };
 
-/** For `127.0.0.1` and `localhost`, good for a day. */
-export function makeCertificates(): Certificates {
+/** For `127.0.0.1`, `localhost` and further host names, good for a day. */
+export function makeCertificates(...hostNames: readonly string[]): Certificates {
   const authority = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const server = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const ca = toPem(
@@ -31,7 +31,8 @@ export function makeCertificates(): Certificates {
       extension(oids.keyUsage, tlv(0x03, Buffer.from([2, 0x04]))),
     ]),
   );
-  const names = [tlv(0x87, Buffer.from([127, 0, 0, 1])), tlv(0x82, Buffer.from('localhost'))];
+  const dnsNames = ['localhost', ...hostNames].map((name) => tlv(0x82, Buffer.from(name)));
+  const names = [tlv(0x87, Buffer.from([127, 0, 0, 1])), ...dnsNames];
   const cert = toPem(
     toCertificate('test API server', 'test authority', server.publicKey, authority.privateKey, [
       extension(oids.subjectAltName, sequence(...names)),
