@@ -41,6 +41,8 @@ export interface PlanResolved {
   /** Behind a Harbor proxy-cache project. */
   readonly proxied: boolean;
   readonly warm?: WarmState;
+  /** Of the last attempt to resolve it: everything else is then as it was before. */
+  readonly failure?: PlanFailure;
 }
 
 export interface PlanFailure {
@@ -85,7 +87,9 @@ export function toPlanResolved(input: PlanResolutionInput | undefined): Readonly
   const images = input?.desired.images ?? [];
   return new Map(
     images.flatMap(({ reference, resolved }) =>
-      resolved === undefined ? [] : [[reference, describe(resolved)] as const],
+      resolved === undefined
+        ? []
+        : [[reference, describe(resolved, input?.resolutions.images.get(reference)?.failure)] as const],
     ),
   );
 }
@@ -123,11 +127,12 @@ function toPlanPattern(pattern: RepositoryPattern, resolutions: Resolutions | un
   };
 }
 
-function describe({ digest, child, isProxied }: DesiredResolution): PlanResolved {
+function describe({ digest, child, isProxied }: DesiredResolution, failure: ResolvedFailure | undefined): PlanResolved {
   return {
     ...(digest === undefined ? {} : { digest }),
     ...(child === undefined ? {} : { childDigest: child.digest, platform: child.platform }),
     proxied: isProxied,
     ...(child === undefined || !isProxied ? {} : { warm: child.warm }),
+    ...(failure === undefined ? {} : { failure: toPlanFailure(failure) }),
   };
 }

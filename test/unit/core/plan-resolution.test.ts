@@ -44,7 +44,7 @@ const resolutions = sampleResolutions(
   [
     sampleResolved(a, { isProxied: true, platforms: [child] }),
     sampleResolved(b, { refusal, platforms: [sampleChild('linux/amd64', '3')] }),
-    sampleResolved(c, { refusal, digest: undefined }),
+    sampleResolved(c, { refusal, digest: undefined, failure }),
   ],
   [
     [
@@ -120,7 +120,7 @@ describe('the plan document', () => {
     });
     expect(document.present[0]).toMatchObject({ refusal, resolved: { digest: sampleDigest('a'), proxied: false } });
     expect(document.present[0]?.resolved).not.toHaveProperty('warm');
-    expect(document.refused[0]?.resolved).toEqual({ proxied: false });
+    expect(document.refused[0]?.resolved).toEqual({ proxied: false, failure });
     expect(document.pulls[0]).not.toHaveProperty('resolved');
   });
 
