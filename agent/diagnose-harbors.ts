@@ -15,17 +15,23 @@ export interface SeenProject extends HarborProject {
   readonly host: string;
 }
 
-/** @returns the projects that could be seen, of those that the configuration names */
+export interface SeenProjects {
+  /** Of those that the configuration names. */
+  readonly projects: SeenProject[];
+  /** `host/project` of those that are not there, or not for this account. */
+  readonly closed: Set<string>;
+}
+
 export async function diagnoseHarbors(
   diagnosis: Diagnosis,
   configuration: Configuration,
   harbor: Harbor,
   credentialsFor: CredentialsFor,
-): Promise<readonly SeenProject[]> {
+): Promise<SeenProjects> {
   const all = toProjectNeeds(configuration);
   const hosts = configuration.registries.filter((registry) => registry.harbor).map(({ host }) => host);
   if (hosts.length === 0) diagnosis.skip(['harbor'], 'no registry of the configuration has harbor: true');
-  const seen: SeenProject[] = [];
+  const seen: SeenProjects = { projects: [], closed: new Set() };
   for (const host of hosts) {
     const own: (readonly [ProjectNeeds, HarborLogin])[] = [];
     for (const needs of all.filter((one) => one.host === host)) {
@@ -43,7 +49,7 @@ export async function diagnoseHarbors(
         answers = await checkHarbor({ harbor, login: { host, credentials }, now: Date.now }, tell, signal);
       },
     });
-    if (answers) seen.push(...(await diagnoseProjects(diagnosis, configuration, harbor, own)));
+    if (answers) await diagnoseProjects(diagnosis, configuration, harbor, own, seen);
     else if (own.length > 0) diagnosis.skip(['project', 'permissions'], `${host} does not answer`);
   }
   return seen;
@@ -54,27 +60,28 @@ async function diagnoseProjects(
   configuration: Configuration,
   harbor: Harbor,
   all: readonly (readonly [ProjectNeeds, HarborLogin])[],
-): Promise<readonly SeenProject[]> {
+  seen: SeenProjects,
+): Promise<void> {
   const desired = await readDesired(diagnosis, configuration);
   const { keepAlive: keepsAlive } = configuration.coordinator;
   const lists = new Map<string, readonly HarborProject[]>();
-  const seen: SeenProject[] = [];
   for (const [needs, login] of all) {
+    const name = `${needs.host}/${needs.project}`;
     const key = JSON.stringify(login.credentials.map(({ username }) => username));
     await diagnosis.run({
       check: 'project',
-      subject: `${needs.host}/${needs.project}`,
+      subject: name,
       run: async (tell, signal) => {
         const listed = lists.get(key) ?? (await harbor.listProjects(login, signal));
         lists.set(key, listed);
         const found = await checkProjects({ harbor, login, listed }, needs, tell, signal);
-        seen.push(...found.map((project) => ({ ...project, host: needs.host })));
+        seen.projects.push(...found.map((project) => ({ ...project, host: needs.host })));
+        if (found.length === 0) seen.closed.add(name);
         const parts = { harbor, login, desired, keepsAlive, now: Date.now };
         for (const project of found) await checkRetention(parts, project, tell, signal);
       },
     });
   }
-  return seen;
 }
 
 /** What the image sets name, and what their patterns were last resolved to by an agent on this node. */

@@ -5,7 +5,7 @@ import type { CredentialSource } from './core/configuration.ts';
 import { type ImageReference, repositoryName, storedName } from './core/image-reference.ts';
 import { toPlatform } from './core/platform.ts';
 import type { CredentialsFor, Diagnosis } from './diagnose.ts';
-import { diagnoseHarbors, type SeenProject } from './diagnose-harbors.ts';
+import { diagnoseHarbors, type SeenProjects } from './diagnose-harbors.ts';
 import { checkRealPull, checkTrialPull, type PullSource } from './doctor/pull-check.ts';
 import { type PullPlace, toPullPlaces } from './doctor/pull-places.ts';
 
@@ -27,8 +27,8 @@ export async function diagnoseRegistries(diagnosis: Diagnosis, store: Credential
     store.credentialsFor(image, [own, configuration?.credentials ?? []]);
   try {
     if (configuration !== undefined) {
-      const projects = await diagnoseHarbors(diagnosis, configuration, harbor, credentialsFor);
-      await diagnosePulls(diagnosis, toPullPlaces(configuration, projects), projects, source, credentialsFor);
+      const seen = await diagnoseHarbors(diagnosis, configuration, harbor, credentialsFor);
+      await diagnosePulls(diagnosis, toPullPlaces(configuration, seen.projects), seen, source, credentialsFor);
     }
     if (options.pull !== undefined) await diagnosePull(diagnosis, options.pull, source, credentialsFor);
   } finally {
@@ -49,7 +49,7 @@ export async function diagnoseRegistries(diagnosis: Diagnosis, store: Credential
 async function diagnosePulls(
   diagnosis: Diagnosis,
   places: readonly PullPlace[],
-  projects: readonly SeenProject[],
+  { projects, closed }: SeenProjects,
   source: PullSource,
   credentialsFor: CredentialsFor,
 ): Promise<void> {
@@ -60,6 +60,10 @@ async function diagnosePulls(
     const subject = repositoryName({ ...repository, tag: undefined, digest: undefined });
     if (unreached.has(registry)) {
       diagnosis.skip(['pull_by_agent', 'pull_by_runtime'], `${subject}: its registry is not reached`);
+      continue;
+    }
+    if (closed.has(`${registry}/${path.split('/')[0]}`)) {
+      diagnosis.skip(['pull_by_agent', 'pull_by_runtime'], `${subject}: see what is said of its project`);
       continue;
     }
     const project = projects.find(({ host, name }) => host === registry && path.startsWith(`${name}/`));

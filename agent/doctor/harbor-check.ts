@@ -42,7 +42,7 @@ export async function checkHarbor(parts: HarborCheckParts, tell: Tell, signal: A
     const about = { check: 'credential', subject: `${credential.username} at ${login.host}` } as const;
     await attempt(about, tell, signal, () => checkCredential(harbor, login.host, credential, tell, signal));
   }
-  await checkExpiry(parts, tell, signal);
+  await attempt({ check: 'robot', subject }, tell, signal, () => checkExpiry(parts, tell, signal));
   return true;
 }
 
@@ -115,8 +115,8 @@ function toMangled({ username }: Credential): string {
 }
 
 async function checkExpiry({ harbor, login, now }: HarborCheckParts, tell: Tell, signal: AbortSignal): Promise<void> {
-  const untold = (why: string): void => {
-    const message = `when the robot expires is told only to a system robot with robot:list: ${why}`;
+  const untold = (): void => {
+    const message = 'when robots expire is told only to an account with robot:list, which none of these has';
     tell({ check: 'robot', level: 'not_checked', subject: login.host, message });
   };
   try {
@@ -128,10 +128,11 @@ async function checkExpiry({ harbor, login, now }: HarborCheckParts, tell: Tell,
         tell({ check: 'robot', level: 'failure', subject: name, message: 'is disabled', advice });
       } else tellExpiry(name, expiresAt === undefined ? undefined : expiresAt - now(), tell);
     }
-    if (own.length === 0) untold('no robot of this configuration is in the list');
+    if (own.length === 0) untold();
   } catch (error) {
     signal.throwIfAborted();
-    untold(Failure.from(error).message);
+    if (Failure.from(error).code !== 'auth') throw error;
+    untold();
   }
 }
 

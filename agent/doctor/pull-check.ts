@@ -151,7 +151,9 @@ function tellFailure(
   subject: string,
   tell: Tell,
 ): void {
-  const { code, detail, message } = failure;
+  const { code, detail } = failure;
+  // containerd repeats the made-up reference before it comes to the point.
+  const message = failure.message.replaceAll(/failed to (?:pull and unpack image|resolve reference) "[^"]*": /g, '');
   if (detail === 'token_realm') {
     const advice =
       "correct the registry's external address (Harbor: external_url or hostname in harbor.yml), or name the host in tokenHosts if it is meant";

@@ -28,7 +28,7 @@ test('a Harbor that is well, and a robot that it takes', async () => {
     `ok clock ${host}: Harbor's clock agrees with this node's`,
     `ok harbor_health ${host}: healthy: core`,
     `ok credential robot$ml+puller at ${host}: is accepted`,
-    expect.stringMatching(/^not_checked robot .*told only to a system robot with robot:list/),
+    expect.stringMatching(/^not_checked robot .*told only to an account with robot:list/),
   ]);
 });
 
@@ -92,6 +92,9 @@ test('what breaks in one part is a finding, and the rest is looked at', async ()
     `failure credential robot$ml+puller at ${host}: 502 for the login`,
     expect.stringMatching(/^not_checked robot/),
   ]);
+  const later = setUp();
+  later.fail('listRobots', new Failure('upstream', '502 for the robots'));
+  expect((await check(later)).at(-1)).toBe(`failure robot ${host}: 502 for the robots`);
 });
 
 describe('credentials', () => {

@@ -134,6 +134,13 @@ describe('a trial pull', () => {
     expect((await trial({ agent: new Failure('rate_limited', '429') })).lines[0]).toMatch(/^warning pull_by_agent/);
   });
 
+  test("containerd's words are cut to what matters", async () => {
+    const words = 'failed to pull and unpack image "h/a:b": failed to resolve reference "h/a:b": x509: no';
+    expect((await trial({ runtime: new Failure('tls', words) })).lines[1]).toBe(
+      `failure pull_by_runtime ${subject}: x509: no`,
+    );
+  });
+
   test('without a runtime its half is not checked', async () => {
     expect((await trial({ runtime: 'none' })).lines[1]).toBe(
       `not_checked pull_by_runtime ${subject}: no runtime was found`,
