@@ -28,15 +28,20 @@ export class Presence {
   countSets(desired: Desired, now: number): ImageSetCounts[] {
     const names = new Set(desired.selected.map(({ name }) => name));
     for (const name of this.#readiness.keys()) if (!names.has(name)) this.#readiness.delete(name);
-    return desired.selected.map(({ name }) => this.#countSet(name, desired.references.get(name) ?? [], now));
+    const unresolved = new Set(desired.unresolved.map(({ imageSet }) => imageSet));
+    return desired.selected.map(({ name }) =>
+      this.#countSet(name, desired.references.get(name) ?? [], unresolved.has(name), now),
+    );
   }
 
-  #countSet(imageSet: string, references: readonly string[], now: number): ImageSetCounts {
+  /** A set that nobody has resolved yet asks for more than it names. */
+  #countSet(imageSet: string, references: readonly string[], isUnresolved: boolean, now: number): ImageSetCounts {
     const present = references.filter((reference) => this.#present.has(reference)).length;
-    const definition = references.toSorted().join(' ');
+    const definition = [...references.toSorted(), isUnresolved].join(' ');
     const known = this.#readiness.get(imageSet);
     const earlier = known?.definition === definition ? known.readyAt : undefined;
-    const readyAt = earlier ?? (present === references.length ? now : undefined);
+    const isReady = !isUnresolved && present === references.length;
+    const readyAt = earlier ?? (isReady ? now : undefined);
     this.#readiness.set(imageSet, { definition, readyAt });
     return { imageSet, desired: references.length, present, readyAt };
   }
