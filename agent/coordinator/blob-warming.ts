@@ -63,8 +63,10 @@ async function fetchBlob(
   method: Exclude<WarmMethod, 'manifest'>,
   parts: BlobParts,
   signal: AbortSignal,
-): Promise<'touched' | 'read'> {
+): Promise<'touched' | 'read' | 'fetched'> {
   const { name, blob, reference, credentials, onEvent } = task;
+  // It may have waited long for its turn.
+  if (await parts.source.hasBlob(reference, blob.digest, credentials, signal)) return 'fetched';
   if (method === 'abort') {
     // An answer that broke off, or a Harbor that was restarted meanwhile: the second time asks for what the first did not bring.
     for (let attempt = 1; attempt <= 2; attempt += 1) {
