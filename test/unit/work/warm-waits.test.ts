@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { NodeResolutions } from '../../../agent/work/node-resolutions.ts';
+import { sampleDigest } from '../../fakes/resolutions.ts';
+import { minuteMs, ResolutionsWorld, tag } from './resolutions-world.ts';
+
+let world: ResolutionsWorld;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: Date.UTC(2026, 10, 21) });
+  world = new ResolutionsWorld();
+});
+
+afterEach(() => {
+  world.stop();
+  vi.useRealTimers();
+});
+
+const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+
+describe('pulls wait', () => {
+  const wanted = {
+    reference: tag,
+    pullReference: tag,
+    imageSets: ['s'],
+    priority: 0,
+    gate: false,
+    refreshEveryMs: undefined,
+    windows: undefined,
+    credentials: [],
+    resolved: undefined,
+    isResolvable: true,
+  };
+  const harbor = {
+    host: 'harbor.example',
+    harbor: true,
+    plainHTTP: false,
+    insecureSkipVerify: false,
+    caFile: undefined,
+    tokenHosts: [],
+  };
+  const child = { platform: 'linux/amd64', digest: sampleDigest('1'), imageId: sampleDigest('2'), sizeBytes: 1 };
+  const cold = (digest: string) => ({
+    ...wanted,
+    resolved: {
+      digest: sampleDigest('a'),
+      child: { ...child, digest, warm: 'cold' as const },
+      isProxied: true,
+      refusal: undefined,
+    },
+  });
+
+  const startWithHarbor = (): NodeResolutions => world.start(0, { registries: [harbor] });
+  const untilMs = (node: NodeResolutions, image: Parameters<NodeResolutions['warmWaits']>[0][number]) => {
+    const until = node.warmWaits([image]).get(tag)?.until;
+    return until === undefined ? undefined : until - Date.now();
+  };
+
+  test('a minute for what nobody has resolved yet, from when it was first seen', async () => {
+    const node = startWithHarbor();
+    expect(untilMs(node, wanted)).toBe(minuteMs);
+    await pass(20_000);
+    expect(untilMs(node, wanted)).toBe(40_000);
+  });
+
+  test('until the deadline for what is cold, counted anew for another child', async () => {
+    const node = startWithHarbor();
+    const deadlineMs = 30 * minuteMs;
+    expect(untilMs(node, cold(sampleDigest('1')))).toBe(deadlineMs);
+    await pass(minuteMs);
+    expect(untilMs(node, cold(sampleDigest('1')))).toBe(deadlineMs - minuteMs);
+    expect(untilMs(node, cold(sampleDigest('3')))).toBe(deadlineMs);
+  });
+
+  test.each([
+    ['of another registry', { ...wanted, reference: 'docker.io/library/a:1' }],
+    ['that nobody resolves', { ...wanted, isResolvable: false }],
+    ['that are warm', { ...wanted, resolved: { ...cold('x').resolved, child: { ...child, warm: 'warm' as const } } }],
+    [
+      'that were given up',
+      { ...wanted, resolved: { ...cold('x').resolved, child: { ...child, warm: 'given_up' as const } } },
+    ],
+    ['of ordinary projects', { ...wanted, resolved: { ...cold('x').resolved, isProxied: false } }],
+    [
+      'that could not be resolved',
+      { ...wanted, resolved: { ...cold('x').resolved, digest: undefined, child: undefined } },
+    ],
+  ])('not for images %s', (_, image) => {
+    expect([...startWithHarbor().warmWaits([image])]).toEqual([]);
+  });
+
+  test('not where nobody leads, which is known some seconds after the start; the pulls are then looked at again', async () => {
+    world.leadership = { state: 'lost', resolvedAt: undefined };
+    const node = startWithHarbor();
+    expect(untilMs(node, wanted)).toBe(minuteMs);
+    await pass(30_000);
+    expect(untilMs(node, wanted)).toBeUndefined();
+    world.leadership = { state: 'led', resolvedAt: Date.now() };
+    const before = world.ledChanges;
+    await pass(10_000);
+    expect(world.ledChanges).toBe(before + 1);
+    world.leadership = { state: 'lost', resolvedAt: Date.now() };
+    await pass(10_000);
+    expect(world.ledChanges).toBe(before + 2);
+    expect(untilMs(node, cold(sampleDigest('1')))).toBeUndefined();
+  });
+});
