@@ -121,7 +121,9 @@ async function checkExpiry({ harbor, login, now }: HarborCheckParts, tell: Tell,
   };
   try {
     const robots = await harbor.listRobots(login, signal);
-    const own = robots.filter(({ name }) => login.credentials.some(({ username }) => username === name));
+    // One that counts for several projects may come once for each.
+    const unlike = new Map(robots.map((robot) => [robot.name, robot]));
+    const own = login.credentials.flatMap(({ username }) => unlike.get(username) ?? []);
     for (const { name, disabled, expiresAt } of own) {
       if (disabled) {
         const advice = 'enable it in Harbor';

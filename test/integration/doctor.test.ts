@@ -3,7 +3,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { DoctorReport, Finding } from '../../agent/core/doctor-report.ts';
 import { makeCertificates } from '../harness/api-server/certificates.ts';
 import { type Containerd, startContainerd } from '../harness/containerd.ts';
 import { type Dockerd, startDockerd } from '../harness/dockerd.ts';
@@ -12,7 +11,8 @@ import { busyboxImage, buildLayer } from '../harness/images.ts';
 import { type NameProxy, startNameProxy } from '../harness/name-proxy.ts';
 import { describeWith, needs } from '../harness/needs.ts';
 import { startRegistry, type TestRegistry } from '../harness/registry.ts';
-import { type AgentFolder, agentFolder, stevedore } from './running-agent.ts';
+import { type Diagnosed, runDoctor } from './doctor-run.ts';
+import { type AgentFolder, agentFolder } from './running-agent.ts';
 
 const name = 'registry.stevedore.test';
 const runtimes = ['containerd', 'docker'] as const;
@@ -29,19 +29,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await folder?.remove();
 });
-
-interface Ran {
-  readonly code: number | null;
-  readonly report: DoctorReport;
-  of(check: Finding['check']): readonly Finding[];
-}
-
-async function doctor(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const { code, stdout, stderr } = await stevedore(['doctor', '--json', ...args], env);
-  expect(stderr).toBe('');
-  const report = JSON.parse(stdout) as DoctorReport;
-  return { code, report, of: (check) => report.findings.filter((finding) => finding.check === check) };
-}
 
 describeWith([...needs.containerd, ...needs.dockerd, ...needs.registry], 'an authority of its own', () => {
   const certificates = makeCertificates(name);
@@ -64,7 +51,7 @@ describeWith([...needs.containerd, ...needs.dockerd, ...needs.registry], 'an aut
     await authorityFolder?.remove();
   });
 
-  const levelsOf = ({ of }: Ran) =>
+  const levelsOf = ({ of }: Diagnosed) =>
     [of('pull_by_agent'), of('pull_by_runtime')].map((found) => found.map(({ level }) => level).join());
 
   describe.each(runtimes)('on %s', (kind) => {
@@ -78,7 +65,7 @@ describeWith([...needs.containerd, ...needs.dockerd, ...needs.registry], 'an aut
         `registries: [{ host: ${name}${trusted ? `, caFile: ${caFile}` : ''} }]\nimageSets: [{ name: s, images: ["${name}/team/app:1"] }]\n`,
       );
     const look = (daemon: Containerd | Dockerd, ...more: readonly string[]) =>
-      doctor([...files.options({ kind, endpoint: daemon.endpoint }), ...more], {
+      runDoctor([...files.options({ kind, endpoint: daemon.endpoint }), ...more], {
         HTTPS_PROXY: proxy.url,
         NO_PROXY: '',
       });

@@ -147,6 +147,7 @@ describe('the end of a robot', () => {
     harbor.addRobot('robot$reader', 'secret', { '/': ['robot:list'] });
     harbor.robotRecords = [
       { name: 'robot$ml+puller', disabled, expiresAt },
+      { name: 'robot$ml+puller', disabled, expiresAt },
       { name: 'robot$other', disabled: false, expiresAt: now - dayMs },
     ];
     return (await check(harbor, [robot, admin])).filter((line) => line.includes(' robot '));
