@@ -7,6 +7,7 @@
 import { join } from 'node:path';
 import { type ClusterMember, createClusterMember } from '../../../agent/cluster-member.ts';
 import type { Logger, LogFields } from '../../../agent/core/logger.ts';
+import { parsePlatform } from '../../../agent/core/platform.ts';
 import { toPullPolicy } from '../../../agent/core/pull-policy.ts';
 import { readBuildInfo } from '../../../agent/ops/build-info.ts';
 import { createMetrics, type Metrics } from '../../../agent/ops/metrics.ts';
@@ -119,6 +120,7 @@ export class SwarmAgents {
       registry,
       credentialsOf: async () => [],
       readFilesystem: async () => runtime.filesystem(),
+      platform: parsePlatform(content?.platform ?? 'linux/amd64'),
       toPolicy: toPullPolicy,
       onRuntimeLost: (lost, failure) => void connection.lost(lost, failure),
       usage,
@@ -168,7 +170,8 @@ export class SwarmAgents {
     await usage.load(undefined);
     const idle = { onBeat: () => undefined, onLook: () => undefined };
     await Promise.all([
-      member.run(inputs, undefined, this.#never),
+      // The one image has a tag that is never asked after again, on a registry that is no Harbor: nothing is resolved for it.
+      member.run(inputs, () => undefined, undefined, this.#never),
       connection.run(this.#never),
       runReconcileLoop({ reconciler, trigger, lookIntervalMs: () => lookIntervalMs, ...idle }, this.#never),
     ]);
