@@ -4,7 +4,7 @@ import { type Harbor, parseRights, startHarbor } from '../../harness/harbor/harb
 import type { HarborSubject } from './subject.ts';
 
 export async function makeDoubleSubject(): Promise<HarborSubject & { readonly harbor: Harbor }> {
-  const harbor = await startHarbor({ timing: { checkPeriodMs: 20, tagPeriodMs: 10 } });
+  const harbor = await startHarbor({ timing: { checkPeriodMs: 100, tagPeriodMs: 10 } });
   let made = 0;
   return {
     name: 'the double',

@@ -74,7 +74,7 @@ export const apiReplays: readonly Replay[] = [
     after: ({ harbor }) => (harbor.installation.behindNginx = true),
   },
   { name: 'api-project-summary-no-quota-read', as: 'tiny' },
-  { name: 'api-project-summary-quota', as: 'admin' },
+  { name: 'api-project-summary-quota', as: 'system' },
   ...['api-project-absent-robot', 'registry-endpoint-robot', 'robot-get-by-system-robot'].map(named('system')),
   ...['api-project-absent-admin', 'api-project-digits', 'registry-endpoint-get', 'robot-get'].map(named('admin')),
   {

@@ -40,9 +40,11 @@ export const manifestTypes = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
 
-/** With Basic credentials, and every type of manifest accepted. */
+/** With Basic credentials; in the registry every type of manifest is accepted. */
 export function askAs(subject: HarborSubject, login: Login | undefined, asked: Asked): Promise<Reply> {
-  return ask(subject.url, { ...asked, headers: { accept: manifestTypes, ...basic(login), ...asked.headers } });
+  // The REST API refuses who does not take JSON.
+  const accept = asked.path.startsWith('/v2/') ? { accept: manifestTypes } : {};
+  return ask(subject.url, { ...asked, headers: { ...accept, ...basic(login), ...asked.headers } });
 }
 
 export function basic(login: Login | undefined): Record<string, string> {

@@ -39,6 +39,8 @@ export class Backend {
       signal: ends,
       headers: { ...given, ...length },
     });
+    // What comes after the answer is the answer's own.
+    outgoing.on('error', () => undefined);
     const answered = once(outgoing, 'response', { signal: ends }) as Promise<[IncomingMessage]>;
     if (body === undefined || Buffer.isBuffer(body)) outgoing.end(body);
     else {

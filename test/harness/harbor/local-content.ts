@@ -137,7 +137,7 @@ export function answerReferrers(
   repository: string,
   digest: string,
 ): Answer {
-  if (!digest.startsWith('sha256:'))
+  if (!isDigest(digest))
     return toError(400, 'BAD_REQUEST', `unsupported digest ${digest}: invalid checksum digest format`);
   const all = catalogue.accessoriesOf({ repository, digest });
   const wanted = query.get('artifactType');

@@ -177,24 +177,20 @@ async function toColdBlob(answer: IncomingMessage, gone: AbortSignal, release: (
   const start = first.done === true ? Buffer.alloc(0) : first.value;
   const headers = { 'Content-Type': guessType(start) };
   const length = Number(answer.headers['content-length'] ?? 0);
-  const done = (): void => {
-    answer.destroy();
-    release();
-  };
-  if (gone.aborted) done();
-  gone.addEventListener('abort', done, { once: true });
   const write = async (outgoing: ServerResponse): Promise<void> => {
     let sent = start.length;
     try {
       await writePart(outgoing, start, gone);
-      for (let part = await parts.next(); part.done !== true; part = await parts.next()) {
+      // Harbor notices that a client has left when it has something to write.
+      for (let part = await parts.next(); part.done !== true && !gone.aborted; part = await parts.next()) {
         sent += part.value.length;
         await writePart(outgoing, part.value, gone);
       }
     } catch (error) {
       if (gone.aborted) throw error;
     } finally {
-      done();
+      answer.destroy();
+      release();
     }
     outgoing.end(sent < length ? toErrorBody('UNKNOWN', 'internal server error') : undefined);
   };

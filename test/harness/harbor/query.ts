@@ -127,7 +127,7 @@ export function parsePage(query: URLSearchParams): Page | Answer {
   return { number: Math.max(1, Number(page)), size: Math.max(0, size) };
 }
 
-function unprocessable(message: string): Answer {
+export function unprocessable(message: string): Answer {
   return toError(422, 'UNPROCESSABLE_ENTITY', `validation failure list:\n${message}`);
 }
 

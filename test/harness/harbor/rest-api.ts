@@ -16,13 +16,14 @@ import {
   toRegistryBody,
   toRetentionBody,
 } from './project-api.ts';
-import { BadQuery, toPage } from './query.ts';
+import { BadQuery, toPage, unprocessable } from './query.ts';
 import type { HarborSystem } from './system.ts';
 import {
   answerCertificate,
   answerCurrentUser,
   answerHealth,
   answerPermissions,
+  answerPing,
   answerSystemInfo,
   listLabels,
   toRobotBody,
@@ -39,7 +40,9 @@ export class RestApi {
 
   answer(call: Call): Answer {
     try {
-      return this.#route(call, call.path.slice(base.length)) ?? notFound(`path ${decode(call.path)} was not found`);
+      const answer = this.#route(call, call.path.slice(base.length));
+      if (answer === undefined) return notFound(`path ${decode(call.path)} was not found`);
+      return refusesMediaType(call) ?? answer;
     } catch (error) {
       if (error instanceof BadQuery) return toError(400, 'BAD_REQUEST', error.message);
       throw error;
@@ -47,10 +50,10 @@ export class RestApi {
   }
 
   #route(call: Call, path: string): Answer | undefined {
-    const { account, method } = call;
+    const { account, method, headers } = call;
     if (path === '/projects' && method === 'HEAD') return this.#headProject(call);
     if (method !== 'GET') return undefined;
-    if (path === '/ping') return { status: 200, headers: { 'Content-Type': 'text/plain' }, body: 'Pong' };
+    if (path === '/ping') return answerPing(headers.accept);
     if (path === '/health') return answerHealth(this.#system);
     if (path === '/systeminfo') return answerSystemInfo(this.#system, call);
     if (path === '/systeminfo/getcert') return answerCertificate(this.#system);
@@ -210,6 +213,15 @@ function decode(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** Clients that list manifest types in every request meet this. */
+function refusesMediaType({ headers, path }: Call): Answer | undefined {
+  const offered = path === `${base}/ping` ? ['text/plain', 'application/json'] : ['application/json'];
+  const accepted = (headers.accept ?? '*/*').split(',').map((part) => part.split(';')[0]?.trim() ?? '');
+  const fits = accepted.some((type) => type === '*/*' || type === 'application/*' || offered.includes(type));
+  if (fits) return undefined;
+  return unprocessable('unsupported media type requested, only [application/json] are available');
 }
 
 function unauthorized(): Answer {

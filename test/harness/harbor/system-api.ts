@@ -20,6 +20,12 @@ export function answerHealth({ installation: { unhealthy, hasScanner } }: Harbor
   return toJson({ components: shown, status: isHealthy ? 'healthy' : 'unhealthy' });
 }
 
+export function answerPing(accept: string | undefined): Answer {
+  return accept?.includes('application/json') === true
+    ? toJson('Pong')
+    : { status: 200, headers: { 'Content-Type': 'text/plain' }, body: 'Pong' };
+}
+
 /** A wrong secret looks like none: only the version tells who is known. */
 export function answerSystemInfo({ installation }: HarborSystem, { account, headers, incoming }: Call): Answer {
   const open = {
