@@ -84,11 +84,11 @@ async function giveLeasesBack(
 ): Promise<number> {
   let given = 0;
   for (let tries = 1; ; tries += 1) {
-    const ours = (await cluster.listLeases(leasePrefix, signal)).filter(({ holder }) => holder === nodeName);
+    const ours = (await cluster.listLeases(leasePrefix, signal)).filter(({ holder }) => isOurs(holder, nodeName));
     let conflict: Failure | undefined;
     for (const lease of ours) {
       try {
-        await cluster.updateLease(lease, '', lease.durationSeconds, signal);
+        await cluster.updateLease(lease, '', lease.durationSeconds, signal, lease.annotations);
         given += 1;
       } catch (error) {
         if (!(error instanceof Failure) || error.detail !== 'conflict') throw error;
@@ -98,4 +98,12 @@ async function giveLeasesBack(
     if (conflict === undefined) return given;
     if (tries === leaseTries) throw conflict;
   }
+}
+
+/** Pull slots are held by the node's name, the coordinator's Lease by one of its agents: the name with eight hexadecimal digits. */
+function isOurs(holder: string, nodeName: string): boolean {
+  return (
+    holder === nodeName ||
+    (holder.startsWith(`${nodeName}_`) && /^[0-9a-f]{8}$/.test(holder.slice(nodeName.length + 1)))
+  );
 }

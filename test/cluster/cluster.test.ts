@@ -4,6 +4,7 @@ import { describe } from 'vitest';
 import { describeWith, needs } from '../harness/needs.ts';
 import { manifestScenarios } from './manifests-suite.ts';
 import { startRealCluster } from './real-cluster.ts';
+import { coordinatorScenarios, slowCoordinatorScenarios } from './scenarios/coordinator.ts';
 import { gateScenarios } from './scenarios/gate.ts';
 import { holdScenarios } from './scenarios/holds.ts';
 import { permissionScenarios } from './scenarios/permissions.ts';
@@ -22,6 +23,8 @@ describeWith([...needs.containerd, ...needs.registry], 'on a real API server', (
   describe('slots', () => {
     slotScenarios(stage);
     slowSlotScenarios(stage);
+    coordinatorScenarios(stage);
+    slowCoordinatorScenarios(stage);
   });
   describe('publishing', () => publishingScenarios(stage));
   describe('permissions', () => permissionScenarios(stage));

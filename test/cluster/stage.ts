@@ -104,7 +104,7 @@ function makeStage<Cluster extends TestCluster>(
 }
 
 /** Also for a second one, beside the stage's. */
-export async function startRuntime(kind: RuntimeKind, registry: TestRegistry): Promise<StageRuntime> {
+export async function startRuntime(kind: RuntimeKind, registry: Pick<TestRegistry, 'host'>): Promise<StageRuntime> {
   const toNames = (listed: string): readonly string[] =>
     listed.split('\n').filter((name) => name.startsWith(registry.host) && !name.includes('@'));
   if (kind === 'docker') {

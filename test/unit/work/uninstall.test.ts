@@ -79,7 +79,8 @@ describe('of the cluster', () => {
     const { api, cluster, steps } = world({
       'stevedore-pull-0': 'n1',
       'stevedore-pull-1': 'n2',
-      'stevedore-coordinator': 'n1',
+      'stevedore-coordinator': 'n1_0123abcd',
+      'stevedore-pull-2': 'n1_other',
       other: 'n1',
     });
     const conditions = ['Ready', 'ImageSetsReady'].map((type) => ({
@@ -95,8 +96,10 @@ describe('of the cluster', () => {
     expect(api.node('n1')?.labels).toEqual({ zone: 'a' });
     expect(api.node('n1')?.conditions.map(({ type }) => type)).toEqual(['Ready']);
     expect(
-      ['stevedore-pull-0', 'stevedore-pull-1', 'stevedore-coordinator', 'other'].map((name) => api.lease(name)?.holder),
-    ).toEqual(['', 'n2', '', 'n1']);
+      ['stevedore-pull-0', 'stevedore-pull-1', 'stevedore-pull-2', 'stevedore-coordinator', 'other'].map(
+        (name) => api.lease(name)?.holder,
+      ),
+    ).toEqual(['', 'n2', 'n1_other', '', 'n1']);
     expect((await run(steps)).outcome).toBe('noop');
     expect(cluster.patches).toHaveLength(1);
   });
