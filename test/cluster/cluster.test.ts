@@ -23,6 +23,8 @@ describeWith([...needs.containerd, ...needs.registry], 'on a real API server', (
   describe('slots', () => {
     slotScenarios(stage);
     slowSlotScenarios(stage);
+  });
+  describe('coordinator', () => {
     coordinatorScenarios(stage);
     slowCoordinatorScenarios(stage);
   });
