@@ -86,7 +86,9 @@ export async function diagnose(
 
 async function diagnoseNode(diagnosis: Diagnosis): Promise<void> {
   const { settings, log, inputs, options, run } = diagnosis;
-  const finder = createRuntimeFinder(settings, inputs, { runtimeOperation: () => undefined }, log);
+  // Where nobody has told of the Node by now, nobody will: it is not waited for.
+  const cluster = inputs.node === undefined ? undefined : settings.cluster;
+  const finder = createRuntimeFinder({ ...settings, cluster }, inputs, { runtimeOperation: () => undefined }, log);
   await run({
     check: 'runtime',
     run: async (tell, signal) => {
