@@ -43,6 +43,18 @@ export type StoredSignature =
   | { readonly kind: 'simple'; readonly payload: Buffer; readonly signature: string }
   | { readonly kind: 'bundle'; readonly bundle: Buffer };
 
+/** Which manifests the platforms of an image have, as far as its index tells. */
+export interface SourceChildren {
+  /** Of the index where there is one. */
+  readonly digest: string;
+  readonly isIndex: boolean;
+  readonly children: readonly { readonly platform: Platform; readonly digest: string }[];
+  /** Those that were asked for and that the image does not have. */
+  readonly missing: readonly Platform[];
+  /** Those of which only the manifests themselves could tell. */
+  readonly unknown: readonly Platform[];
+}
+
 export interface ImageSource {
   /**
    * HEAD on the tag or digest; GET only where a refusal has to be put into words or the registry gives no digest.
@@ -66,6 +78,17 @@ export interface ImageSource {
     credentials: readonly Credential[],
     signal: AbortSignal,
   ): Promise<SourceImage>;
+
+  /**
+   * HEAD of the tag or digest, and GET only of an index: not even the manifest of an image is asked for, after which Harbor 2.15.2 would fetch all the
+   * image's blobs into a proxy-cache project. @throws Failure as `headManifest`
+   */
+  readChildren(
+    reference: ImageReference,
+    platforms: readonly Platform[],
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+  ): Promise<SourceChildren>;
 
   /** HEAD: true where the registry holds the blob itself (200, or 307 to its storage, which is not followed). */
   hasBlob(

@@ -24,15 +24,23 @@ export interface ImageConfig {
   readonly diffIds: readonly string[];
 }
 
+const imageTypes = [
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+];
 const manifestTypes = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
+  ...imageTypes,
 ];
 
 /** All four types: Harbor answers 404 for an index that the client did not say it can read. */
 export const manifestAccept = [...manifestTypes, '*/*'].join(', ');
+
+/** By its Content-Type it is one image, no index. */
+export function isImageType(contentType: string): boolean {
+  return imageTypes.includes(toMediaType(contentType));
+}
 
 /** As Docker has it: besides the two image types what old registries stored in their place. */
 const imageConfigTypes: ReadonlySet<string> = new Set([
@@ -51,7 +59,7 @@ export function parseManifest(bytes: Buffer, contentType: string, subject: strin
   const broken = (why: string) => new Failure('upstream', `the manifest of ${subject} cannot be read: ${why}`);
   const document = parseRecord(bytes);
   if (document === undefined) throw broken('it is not a JSON object');
-  const mediaType = text(document['mediaType']) || (contentType.split(';')[0] ?? '').trim().toLowerCase();
+  const mediaType = text(document['mediaType']) || toMediaType(contentType);
   if (
     document['schemaVersion'] === 1 ||
     document['fsLayers'] !== undefined ||
@@ -79,6 +87,10 @@ export function parseManifest(bytes: Buffer, contentType: string, subject: strin
   const descriptors = layers.map(toDescriptor);
   if (!descriptors.every((one) => one !== undefined)) throw broken('a layer has no valid digest or size');
   return { kind: 'image', config: configDescriptor, layers: descriptors };
+}
+
+function toMediaType(contentType: string): string {
+  return (contentType.split(';')[0] ?? '').trim().toLowerCase();
 }
 
 /** Undefined for what is no image config. */

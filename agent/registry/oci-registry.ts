@@ -16,7 +16,7 @@ import { RepositoryAccess } from './repository-access.ts';
 import { RepositoryBlobs } from './repository-blobs.ts';
 import { RepositoryReader } from './repository-reader.ts';
 import { selectImage } from './selection.ts';
-import { readSourceImage } from './source-image.ts';
+import { readSourceChildren, readSourceImage } from './source-image.ts';
 import { readStoredSignatures } from './stored-signatures.ts';
 import { listTags } from './tag-list.ts';
 import { defaultTimeouts, type RegistryLog, type Timeouts, Transport, type TransportOptions } from './transport.ts';
@@ -110,6 +110,9 @@ export function createOciRegistry(options: OciRegistryOptions): Registry & Image
 
     readImage: (reference, platforms, credentials, signal) =>
       withLogin(reference, credentials, signal, (reader) => readSourceImage(toName(reference), platforms, reader)),
+
+    readChildren: (reference, platforms, credentials, signal) =>
+      withLogin(reference, credentials, signal, (reader) => readSourceChildren(toName(reference), platforms, reader)),
 
     hasBlob: (reference, digest, credentials, signal) =>
       withLogin(reference, credentials, signal, (_, access) => toBlobs(access).has(digest)),

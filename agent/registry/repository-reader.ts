@@ -38,15 +38,20 @@ export class RepositoryReader {
   }
 
   async digestOf(tagOrDigest: string): Promise<string> {
+    return (await this.head(tagOrDigest)).digest;
+  }
+
+  /** `contentType` is empty where the answer did not say. */
+  async head(tagOrDigest: string): Promise<Pick<RawManifest, 'digest' | 'contentType'>> {
     const isDigest = tagOrDigest.includes(':');
     const request = toManifestRequest('HEAD', tagOrDigest, false);
     const response = await this.#access.send(request);
     const digest = response.header('docker-content-digest')[0] ?? '';
     // Of a digest only the bytes can show that they are others.
     const isNamed = isDigest ? digest === tagOrDigest : contentDigestPattern.test(digest);
-    if (response.status === 200 && isNamed) return digest;
+    if (response.status === 200 && isNamed) return { digest, contentType: response.header('content-type')[0] ?? '' };
     if (response.status === 200 || undecidedStatuses.has(response.status) || saysNothing(response)) {
-      return (await this.rawManifest(tagOrDigest)).digest;
+      return await this.rawManifest(tagOrDigest);
     }
     throw await this.#access.toFailure(response, this.#access.subject(tagOrDigest), request);
   }

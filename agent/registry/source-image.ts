@@ -1,9 +1,9 @@
 /** One image for several platforms: its index and their children, each read once. */
 
 import { Failure } from '../core/failure.ts';
-import type { Platform } from '../core/platform.ts';
-import type { SourceImage, SourcePlatform, SourceRefusal } from './image-source.ts';
-import type { Descriptor, ManifestDocument } from './manifest-document.ts';
+import { type Platform, toPlatformCandidates } from '../core/platform.ts';
+import type { SourceChildren, SourceImage, SourcePlatform, SourceRefusal } from './image-source.ts';
+import { type Descriptor, isImageType, type ManifestDocument } from './manifest-document.ts';
 import type { ReadManifest, RepositoryReader } from './repository-reader.ts';
 import { findInIndex, type IndexReader, notAnImage } from './selection.ts';
 
@@ -34,6 +34,33 @@ export async function readSourceImage(
     }
   }
   return { digest, isIndex: true, platforms: found, missing, ...(refused.length === 0 ? {} : { refused }) };
+}
+
+/** As `ImageSource.readChildren`. */
+export async function readSourceChildren(
+  tagOrDigest: string,
+  platforms: readonly Platform[],
+  reader: RepositoryReader,
+): Promise<SourceChildren> {
+  const head = await reader.head(tagOrDigest);
+  const toSingle = (digest: string): SourceChildren => {
+    const children = platforms.map((platform) => ({ platform, digest }));
+    return { digest, isIndex: false, children, missing: [], unknown: [] };
+  };
+  if (isImageType(head.contentType)) return toSingle(head.digest);
+  const { digest, document, subject } = await reader.manifest(tagOrDigest);
+  if (document.kind === 'artifact') throw notAnImage(subject, document.type);
+  if (document.kind === 'image') return toSingle(digest);
+  const children: { platform: Platform; digest: string }[] = [];
+  const missing: Platform[] = [];
+  const unknown: Platform[] = [];
+  for (const platform of platforms) {
+    const [best] = toPlatformCandidates(platform, document.entries);
+    if (best === undefined) missing.push(platform);
+    else if (best.platform === undefined) unknown.push(platform);
+    else children.push({ platform, digest: best.digest });
+  }
+  return { digest, isIndex: true, children, missing, unknown };
 }
 
 /** Platforms share children: each is asked for once. What policy refuses is kept with the digest that it is about. */

@@ -14,9 +14,9 @@ import {
 } from '../../agent/core/image-reference.ts';
 import type { ManifestLayer } from '../../agent/core/manifest.ts';
 import type { Platform } from '../../agent/core/platform.ts';
-import type { ImageSource, SourceImage, StoredSignature } from '../../agent/registry/image-source.ts';
+import type { ImageSource, SourceChildren, SourceImage, StoredSignature } from '../../agent/registry/image-source.ts';
 import { FakeFaults } from './fake-faults.ts';
-import { type FakeSourceImage, readFakeImage } from './fake-source-image.ts';
+import { type FakeSourceImage, readFakeChildren, readFakeImage } from './fake-source-image.ts';
 
 export type ImageSourceMethod = Exclude<keyof ImageSource, 'close'>;
 
@@ -120,6 +120,16 @@ export class FakeImageSource implements ImageSource {
     await this.#enter('readImage', reference, undefined, credentials, signal);
     const name = repositoryName(reference);
     return readFakeImage(this.#find(reference), platforms, (digest) => this.#refusals.get(`${name}@${digest}`));
+  }
+
+  async readChildren(
+    reference: ImageReference,
+    platforms: readonly Platform[],
+    credentials: readonly Credential[],
+    signal: AbortSignal,
+  ): Promise<SourceChildren> {
+    await this.#enter('readChildren', reference, undefined, credentials, signal);
+    return readFakeChildren(this.#find(reference), platforms);
   }
 
   async hasBlob(

@@ -3,7 +3,7 @@
 import type { Failure } from '../../agent/core/failure.ts';
 import type { ManifestLayer } from '../../agent/core/manifest.ts';
 import { formatPlatform, type Platform, toPlatformCandidates } from '../../agent/core/platform.ts';
-import type { SourceImage, SourcePlatform, SourceRefusal } from '../../agent/registry/image-source.ts';
+import type { SourceChildren, SourceImage, SourcePlatform, SourceRefusal } from '../../agent/registry/image-source.ts';
 import { fakeDigest } from './fake-registry.ts';
 
 export interface FakeSourceImage {
@@ -65,4 +65,10 @@ export function readFakeImage(
     else refused.push({ platform, digest: child.digest, failure });
   }
   return { digest, isIndex, platforms, missing, ...(refused.length === 0 ? {} : { refused }) };
+}
+
+export function readFakeChildren(image: FakeSourceImage, wanted: readonly Platform[]): SourceChildren {
+  const { digest, isIndex, platforms, missing } = readFakeImage(image, wanted, () => undefined);
+  const children = platforms.map((one) => ({ platform: one.platform, digest: one.digest }));
+  return { digest, isIndex, children, missing, unknown: [] };
 }

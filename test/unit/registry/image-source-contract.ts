@@ -88,6 +88,30 @@ export function describeImageSource(name: string, start: () => Promise<ImageSour
       });
     });
 
+    test('the children alone are those that the image is read for', async () => {
+      const { source } = harness;
+      const image = await push('web:v1', 'one');
+      const children = image.platforms.map(({ platform, digest }) => ({ platform, digest }));
+      const [, second] = children;
+      const whole = { digest: image.digest, isIndex: true, children, missing: [], unknown: [] };
+      expect(await source.readChildren(open('web:v1'), [amd64, arm64], [], never)).toEqual(whole);
+      expect(await source.readChildren(open(`web@${image.digest}`), [riscv, arm64], [], never)).toEqual({
+        ...whole,
+        children: [second],
+        missing: [riscv],
+      });
+      const { digest } = await harness.pushSingle(openName('web:single'), 'one');
+      expect(await source.readChildren(open('web:single'), [arm64], [], never)).toEqual({
+        digest,
+        isIndex: false,
+        missing: [],
+        unknown: [],
+        children: [{ platform: arm64, digest }],
+      });
+      const missing = { code: 'not_found' };
+      await expect(source.readChildren(open('web:nosuch'), [amd64], [], never)).rejects.toMatchObject(missing);
+    });
+
     test('a single manifest is what every platform pulls', async () => {
       const { source } = harness;
       const image = await harness.pushSingle(openName('web:v1'), 'one');

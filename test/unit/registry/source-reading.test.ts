@@ -65,6 +65,39 @@ describe('indexes', () => {
     expect(server.requests.map(({ path }) => path.split('/').at(-1))).toEqual(['v1', one.digest]);
   });
 
+  test('children are told without asking for one manifest of an image', async () => {
+    const { server, repository, registry, reference } = await startOpen();
+    const [one, other, unlabelled] = [image('one'), image('other', arm64), image('unlabelled')];
+    repository.tag(
+      'v1',
+      index([
+        { item: other, platform: arm64 },
+        { item: unlabelled },
+        { item: one, platform: amd64 },
+      ]),
+    );
+    const s390x = { os: 'linux', architecture: 's390x' };
+    expect(await registry.readChildren(reference, [amd64, arm64, s390x], [], never)).toMatchObject({
+      children: [
+        { platform: amd64, digest: one.digest },
+        { platform: arm64, digest: other.digest },
+      ],
+      missing: [],
+      unknown: [s390x],
+    });
+    repository.tag('v2', one);
+    const single = referenceOf(server, 'app/web:v2');
+    expect(await registry.readChildren(single, [arm64], [], never)).toMatchObject({
+      isIndex: false,
+      children: [{ platform: arm64, digest: one.digest }],
+    });
+    expect(server.requests.map(({ method, path }) => `${method} ${path.split('/').at(-1)}`)).toEqual([
+      'HEAD v1',
+      'GET v1',
+      'HEAD v2',
+    ]);
+  });
+
   test('a chart is no image, and a broken child ends it', async () => {
     const { server, repository, registry, reference } = await startOpen();
     const config = { mediaType: 'application/vnd.cncf.helm.config.v1+json', digest: image('x').digest, size: 2 };
