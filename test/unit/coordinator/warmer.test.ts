@@ -119,14 +119,38 @@ describe('the child manifests', () => {
     expect(world.kinds('child_warm')).toMatchObject([{ certain: false }, { certain: false }]);
   });
 
+  /** A layer that takes four minutes, longer than Harbor looks for it. */
+  function addSlow() {
+    const index = world.addCold([1024 * Mi], { fillMs: 0 });
+    world.source.chill(name, index.children[0]?.layers[0]?.digest ?? '', 'touch', 4 * minute);
+    return index;
+  }
+  const readsOfChildren = () =>
+    world.source.calls.filter(({ method, reference }) => method === 'readImage' && reference.includes('@')).length;
+
   test('are asked for again where Harbor has stopped looking before the last blob was local', async () => {
-    const index = world.addCold([1_000], { fillMs: 4 * minute });
-    // What is local is not looked for for ever.
-    world.settings = { ...world.settings, maxParallel: 10 };
-    world.storeIn(300_000, index);
-    expect((await world.warmed(world.order(index))).outcome).toBe('warm');
-    expect(world.source.calls.some(({ method, reference }) => method === 'readImage' && reference.includes('@'))).toBe(
-      true,
-    );
+    const index = addSlow();
+    const running = world.warmed(world.order(index));
+    world.storeIn(4 * minute + 30_000, index);
+    const { outcome, seconds } = await running;
+    expect(outcome).toBe('warm');
+    expect(seconds).toBeLessThan(280);
+    // Of the first child: by then the other is there as well.
+    expect(readsOfChildren()).toBe(1);
+  });
+
+  test('are asked for again so by a robot that may not look, too', async () => {
+    world.username = 'puller';
+    const { outcome } = await world.warmed(world.order(addSlow()));
+    expect(outcome).toBe('warm');
+    expect(readsOfChildren()).toBe(2);
+  });
+
+  test('are asked for again, and in the end given up, where Harbor does not store them', async () => {
+    world.settings = { ...world.settings, deadlineMs: 10 * minute };
+    const { outcome, failure } = await world.warmed(world.order(world.addCold([1_000])));
+    expect(outcome).toBe('given_up');
+    expect(failure?.message).toMatch(/does not store the manifest/);
+    expect(readsOfChildren()).toBeGreaterThanOrEqual(3);
   });
 });
