@@ -33,8 +33,6 @@ export interface CoordinatingParts {
   /** Epoch ms; undefined: nothing is known. */
   readonly knownSince: number | undefined;
   readonly onPublished: (resolutions: Resolutions) => void;
-  /** Who leads, or when was resolved, is another. */
-  readonly onChange: () => void;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -90,7 +88,10 @@ export class Coordinating {
       listNodes: cluster === undefined ? undefined : (signal) => cluster.listNodes(signal),
       own: () => ({ labels: labels(), platform }),
       resolvedAt: () => this.leadership.resolvedAt,
-      onRound: (at) => this.#onRound(at),
+      onRound: (at) => {
+        if (this.#election === undefined) this.#roundAt = at;
+        else this.#election.roundDone(at);
+      },
       recorder: metrics,
       log,
     });
@@ -101,7 +102,8 @@ export class Coordinating {
             cluster,
             nodeName: parts.nodeName,
             lead: (signal) => this.#coordinator.lead(signal),
-            onChange: parts.onChange,
+            // The node looks by itself, every few seconds.
+            onChange: () => undefined,
             recorder: metrics,
             log,
           });
@@ -153,12 +155,5 @@ export class Coordinating {
 
   close(): Promise<void> {
     return this.#close();
-  }
-
-  #onRound(at: number): void {
-    this.#election?.roundDone(at);
-    if (this.#election !== undefined) return;
-    this.#roundAt = at;
-    this.#parts.onChange();
   }
 }

@@ -84,7 +84,7 @@ export class Resolving {
     this.#isRunning = true;
     if (stateDir !== undefined) await this.node.load(createResolutionsStore(stateDir, this.#parts.log));
     await untilAborted(this.#needed.promise, signal).catch(() => undefined);
-    if (signal.aborted) return;
+    if (signal.aborted) return await this.node.flush();
     const coordinating = await this.#load();
     try {
       await Promise.all([coordinating.run(signal), this.node.run(signal)]);
@@ -144,7 +144,7 @@ export class Resolving {
   async #load(): Promise<Coordinating> {
     const { Coordinating: Loaded } = await import('./coordinating.ts');
     if (this.#coordinating !== undefined) return this.#coordinating;
-    const { member, onLeadership } = this.#parts;
+    const { member } = this.#parts;
     this.#coordinating = new Loaded({
       ...this.#parts,
       cluster: member?.cluster,
@@ -153,7 +153,6 @@ export class Resolving {
       known: this.node.resolutions,
       knownSince: this.node.origin?.at,
       onPublished: (resolutions) => this.node.setPublished(resolutions),
-      onChange: onLeadership,
     });
     this.#update();
     return this.#coordinating;

@@ -11,8 +11,7 @@ import { noResolutions, type Resolutions } from '../core/resolution.ts';
 import { joinResolved, parseResolvedText, resolvedKey } from '../core/resolved-document.ts';
 import { sleep } from '../core/sleep.ts';
 import type { HarborRecorder } from './harbor-recorder.ts';
-import type { KeptResolutions, ResolutionsStore } from './resolutions-store.ts';
-import { StateKeeper } from './state-keeper.ts';
+import { ResolutionsKeeper, type ResolutionsStore } from './resolutions-store.ts';
 import { WarmWaits } from './warm-waits.ts';
 
 /** Who resolves for all. */
@@ -58,7 +57,7 @@ export class NodeResolutions {
   readonly #waits = new WarmWaits();
   /** From when it was asked who leads. */
   #startedAt: number | undefined;
-  #keeper: StateKeeper<KeptResolutions> | undefined;
+  #keeper: ResolutionsKeeper | undefined;
   #configuration: Configuration | undefined;
   #labels: Labels | undefined;
   #published: readonly ResolvedConfigMap[] | Resolutions = noResolutions;
@@ -93,11 +92,9 @@ export class NodeResolutions {
 
   /** What was kept of earlier times; what is known already comes before it. Never rejects. */
   async load(store: ResolutionsStore): Promise<void> {
-    const kept = await store.load();
-    const { log } = this.#parts;
-    this.#keeper = new StateKeeper({ save: (content) => store.save(content), what: 'what was resolved', log });
-    if (kept === undefined) return;
-    this.#keeper.startFrom(kept);
+    const keeper = new ResolutionsKeeper(store, this.#parts.log);
+    const kept = await keeper.load();
+    this.#keeper = keeper;
     this.#inForce = mergeResolutions(kept.resolutions, this.#inForce);
     this.#resolvedAt ??= kept.resolvedAt;
     this.#compute();
@@ -238,7 +235,7 @@ export class NodeResolutions {
     this.#resolvedAt = this.#parts.leadership().resolvedAt ?? this.#resolvedAt;
     const resolvedAt = this.origin?.at;
     this.#parts.recorder.resolvedAt(resolvedAt);
-    this.#keeper?.keep({ resolutions: this.#inForce, resolvedAt });
+    this.#keeper?.keep({ resolutions: this.#inForce, resolvedAt }, this.#intervalMs);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What was resolved for this node in the state folder, for a start without the API server or without Harbor. */
 
+import { isDeepStrictEqual } from 'node:util';
 import {
   type CheckedFormat,
   parseCheckedText,
@@ -11,9 +12,10 @@ import {
 } from '../core/checked-text.ts';
 import { errorMessage } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Resolutions } from '../core/resolution.ts';
+import { noResolutions, type Resolutions } from '../core/resolution.ts';
 import { joinResolved, parseResolvedText, toResolvedTexts } from '../core/resolved-document.ts';
 import { createStateFile } from './state-file.ts';
+import { StateKeeper } from './state-keeper.ts';
 
 const fileName = 'resolved.json';
 const format: CheckedFormat = {
@@ -92,4 +94,38 @@ function parseKept(text: string): KeptResolutions {
     resolutions: { images, patterns },
     resolvedAt: resolvedAt === undefined ? undefined : toTime(resolvedAt, 'resolvedAt'),
   };
+}
+
+/** Saves what counts on the node when it is another. */
+export class ResolutionsKeeper {
+  readonly #store: ResolutionsStore;
+  readonly #keeper: StateKeeper<KeptResolutions>;
+  #kept: KeptResolutions = { resolutions: noResolutions, resolvedAt: undefined };
+
+  constructor(store: ResolutionsStore, log: Logger) {
+    this.#store = store;
+    this.#keeper = new StateKeeper({ save: (content) => store.save(content), what: 'what was resolved', log });
+  }
+
+  /** What was kept of earlier times; to be awaited before anything else. Never rejects. */
+  async load(): Promise<KeptResolutions> {
+    this.#kept = (await this.#store.load()) ?? this.#kept;
+    this.#keeper.startFrom(this.#kept);
+    return this.#kept;
+  }
+
+  /** @param everyMs that the same was found again is not worth a write to the disk sooner */
+  keep(content: KeptResolutions, everyMs: number): void {
+    const { resolutions, resolvedAt = 0 } = this.#kept;
+    const isLater = (content.resolvedAt ?? 0) - resolvedAt >= everyMs;
+    const isEmpty = resolutions.images.size + resolutions.patterns.size === 0;
+    if ((isEmpty || !isLater) && isDeepStrictEqual(resolutions, content.resolutions)) return;
+    this.#kept = content;
+    this.#keeper.keep(content);
+  }
+
+  /** What is wanted is on disk, or cannot be written, which has been said. */
+  flush(): Promise<void> {
+    return this.#keeper.flush();
+  }
 }

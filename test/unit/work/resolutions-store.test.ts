@@ -8,7 +8,9 @@ import { sampleDigest } from '../../fakes/resolutions.ts';
 import {
   digestOf,
   foreign,
+  intervalMs,
   member,
+  minuteMs,
   published,
   ResolutionsWorld,
   sampleNodeConfiguration,
@@ -52,4 +54,25 @@ test('a torn file is set aside; a newer minor version is read', async () => {
   expect(await createResolutionsReader(folder, silentLogger).load()).toBeUndefined();
   expect(await store.load()).toBeUndefined();
   expect(await readdir(folder)).toEqual([expect.stringMatching(/^resolved\.json\.unreadable-/)]);
+});
+
+test('a node that nothing is resolved for writes nothing; the same found again soon is not written again', async () => {
+  const quiet = new ResolutionsWorld();
+  const node = quiet.create();
+  await node.load(createResolutionsStore(folder, silentLogger));
+  node.setConfiguration(sampleNodeConfiguration());
+  node.setLabels({});
+  await node.flush();
+  expect(await readdir(folder)).toEqual([]);
+  node.setPublished(toConfigMaps(published));
+  await node.flush();
+  const written = await readFile(inFolder('resolved.json'), 'utf8');
+  quiet.leadership = { state: 'led', resolvedAt: Date.now() + minuteMs };
+  node.setPublished(toConfigMaps(published));
+  await node.flush();
+  expect(await readFile(inFolder('resolved.json'), 'utf8')).toBe(written);
+  quiet.leadership = { state: 'led', resolvedAt: Date.now() + intervalMs + minuteMs };
+  node.setPublished(toConfigMaps(published));
+  await node.flush();
+  expect(await readFile(inFolder('resolved.json'), 'utf8')).not.toBe(written);
 });
