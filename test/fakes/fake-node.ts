@@ -233,11 +233,13 @@ export class FakeNode {
     const [configuration, connected] = [this.#configuration, this.#connected];
     if (configuration === undefined || connected === undefined) return undefined;
     const { desiredNames: desired } = this.reconciler;
+    const unresolved = this.reconciler.desired.unresolved.map(({ pattern }) => pattern);
     const pullingSince = (at: number): ReadonlySet<string> => this.reconciler.pullingSince(at);
     return {
       settings: configuration.prune,
       connected,
       desired,
+      unresolved,
       pullingSince,
       ownImage: undefined,
       hold: this.pruneHold,

@@ -87,6 +87,17 @@ async function stateOf(agent: RunningAgent, state: string): Promise<boolean> {
 }
 
 export function coordinatorScenarios(stage: () => Stage): void {
+  test('where nothing has to be resolved nobody asks for the Lease', async () => {
+    const { push, configure } = stage();
+    await configure([{ name: 'apps', images: [await push()] }]);
+    const node = await makeNode(stage());
+    const agent = await node.startAgent();
+    await node.untilLabel('apps', 'ready');
+    expect(await stateOf(agent, 'off')).toBe(true);
+    const metrics = await (await fetch(`${agent.url}/metrics`)).text();
+    expect(metrics).not.toMatch(/cluster_requests_total\{[^}]*resource="leases"/);
+  });
+
   test('one agent resolves and warms, both nodes pull what it published, at no cost upstream; a restart hands on', async () => {
     const { harbor, reference, release, leader, follower } = await startWorld(stage());
     for (const { runtime, node } of [leader, follower]) {
@@ -98,6 +109,8 @@ export function coordinatorScenarios(stage: () => Stage): void {
     expect(await stateOf(leader.agent, 'leader')).toBe(true);
     await eventually('a follower', () => stateOf(follower.agent, 'follower'));
     expect(findSaid(follower.agent, /^this agent coordinates/)).toBeUndefined();
+    const shown = JSON.parse((await follower.node.command('plan', '--json')).stdout);
+    expect(shown).toMatchObject({ resolution: { resolvedBy: 'coordinator' }, present: [{ reference }] });
 
     // It gives the Lease back, and whoever looks next has it: here its own next life.
     await leader.agent.stop();
