@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster } from './cluster/cluster.ts';
+import { createCoordinatorClients } from './coordinator-clients.ts';
 import { Coordinator } from './coordinator/coordinator.ts';
 import { Election } from './coordinator/election.ts';
 import { ClusterPublication, MemoryPublication } from './coordinator/publication.ts';
@@ -14,8 +15,6 @@ import type { Resolutions } from './core/resolution.ts';
 import { sleep } from './core/sleep.ts';
 import type { CredentialStore } from './config/credential-files.ts';
 import type { Metrics } from './ops/metrics.ts';
-import { createHarbor } from './registry/harbor-api.ts';
-import { createOciRegistry } from './registry/oci-registry.ts';
 import type { Leadership } from './work/node-resolutions.ts';
 
 export interface CoordinatingParts {
@@ -37,12 +36,6 @@ export interface CoordinatingParts {
   readonly log: Logger;
 }
 
-/** An upstream that hangs blocks look-ups by tag for minutes; nobody waits for that. */
-const timeouts = { connectMs: 5_000, idleMs: 20_000, totalMs: 30_000 };
-/** A gateway that reads a whole blob before it answers does so in that time, or is found out. */
-const blobTimeouts = { connectMs: 5_000, idleMs: 300_000, totalMs: 300_000 };
-/** At once to one host: more than anybody would set `warm.maxParallel` to. */
-const blobRequests = 32;
 /** After work that failed as a whole. */
 const leadAgainMs = 5_000;
 const idleMs = 86_400_000;
@@ -61,25 +54,12 @@ export class Coordinating {
   constructor(parts: CoordinatingParts) {
     this.#parts = parts;
     this.#roundAt = parts.knownSince;
-    const { cluster, platform, userAgent, credentials, configuration, labels, metrics, log } = parts;
-    const shared = {
-      registries: () => configuration()?.registries ?? [],
-      timeouts,
-      userAgent,
-      onRequest: metrics.registryRequest,
-      onFailure: metrics.registryFailure,
-      log,
-    };
-    const source = createOciRegistry({ ...shared, platform });
-    const blobs = createOciRegistry({ ...shared, platform, timeouts: blobTimeouts, maxRequests: blobRequests });
-    const harbor = createHarbor(shared);
-    this.#close = async () => {
-      await Promise.allSettled([source.close(), blobs.close(), harbor.close()]);
-    };
+    const { cluster, platform, credentials, configuration, labels, metrics, log } = parts;
+    const registries = () => configuration()?.registries ?? [];
+    const { close, ...clients } = createCoordinatorClients({ ...parts, registries });
+    this.#close = close;
     this.#coordinator = new Coordinator({
-      source,
-      blobs,
-      harbor,
+      ...clients,
       credentialsFor: (image, own) => credentials.credentialsFor(image, [own, configuration()?.credentials ?? []]),
       publication:
         cluster === undefined

@@ -132,7 +132,7 @@ async function withRuntime<T>(
 }
 
 /** Configuration and labels as they are now. @throws Failure with all their mistakes */
-async function loadInputs({ settings, inputs, member }: NodeAgent, signal: AbortSignal): Promise<void> {
+export async function loadInputs({ settings, inputs, member }: NodeAgent, signal: AbortSignal): Promise<void> {
   if (member !== undefined) return await member.readInputs(inputs, signal);
   const loaded = await loadConfigurationFile(settings.configFile);
   if (!loaded.ok) throw new Failure('other', formatMistakes(loaded.mistakes, settings.configFile));

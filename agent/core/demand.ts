@@ -109,7 +109,8 @@ function toWanted({ platforms, credentials, everyMs }: Gathered): Wanted {
   return { platforms: [...platforms].toSorted(), credentials: [...credentials.values()], everyMs };
 }
 
-function toNodePlatform(labels: Labels, own: Platform): string {
+/** As its labels tell; where they do not, `own`. */
+export function toNodePlatform(labels: Labels, own: Platform): string {
   const os = labels[osLabel];
   const architecture = labels[architectureLabel];
   return formatPlatform(os === undefined || architecture === undefined ? own : { os, architecture });

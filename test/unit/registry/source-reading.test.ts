@@ -70,11 +70,7 @@ describe('indexes', () => {
     const [one, other, unlabelled] = [image('one'), image('other', arm64), image('unlabelled')];
     repository.tag(
       'v1',
-      index([
-        { item: other, platform: arm64 },
-        { item: unlabelled },
-        { item: one, platform: amd64 },
-      ]),
+      index([{ item: other, platform: arm64 }, { item: unlabelled }, { item: one, platform: amd64 }]),
     );
     const s390x = { os: 'linux', architecture: 's390x' };
     expect(await registry.readChildren(reference, [amd64, arm64, s390x], [], never)).toMatchObject({
