@@ -2,6 +2,7 @@
 
 import type { Configuration } from './core/configuration.ts';
 import type { Credential } from './core/credentials.ts';
+import { Failure } from './core/failure.ts';
 import { parseReference, storedName } from './core/image-reference.ts';
 import type { CredentialsFor, Diagnosis } from './diagnose.ts';
 import { checkHarbor } from './doctor/harbor-check.ts';
@@ -64,7 +65,7 @@ async function diagnoseProjects(
 ): Promise<void> {
   const desired = await readDesired(diagnosis, configuration);
   const { keepAlive: keepsAlive } = configuration.coordinator;
-  const lists = new Map<string, readonly HarborProject[]>();
+  const lists = new Map<string, readonly HarborProject[] | Failure>();
   for (const [needs, login] of all) {
     const name = `${needs.host}/${needs.project}`;
     const key = JSON.stringify(login.credentials.map(({ username }) => username));
@@ -72,8 +73,12 @@ async function diagnoseProjects(
       check: 'project',
       subject: name,
       run: async (tell, signal) => {
-        const listed = lists.get(key) ?? (await harbor.listProjects(login, signal));
+        const listed = lists.get(key) ?? (await listProjects(harbor, login, signal));
         lists.set(key, listed);
+        if (listed instanceof Failure) {
+          tell({ check: 'project', level: 'not_checked', subject: name, message: listed.message });
+          return;
+        }
         const found = await checkProjects({ harbor, login, listed }, needs, tell, signal);
         seen.projects.push(...found.map((project) => ({ ...project, host: needs.host })));
         if (found.length === 0) seen.closed.add(name);
@@ -81,6 +86,20 @@ async function diagnoseProjects(
         for (const project of found) await checkRetention(parts, project, tell, signal);
       },
     });
+  }
+}
+
+/** A login that Harbor does not take is told as such, once. @throws any other Failure */
+async function listProjects(
+  harbor: Harbor,
+  login: HarborLogin,
+  signal: AbortSignal,
+): Promise<readonly HarborProject[] | Failure> {
+  try {
+    return await harbor.listProjects(login, signal);
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'auth') return error;
+    throw error;
   }
 }
 

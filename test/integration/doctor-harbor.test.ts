@@ -173,7 +173,14 @@ describeWith([...needs.containerd, ...needs.registry], 'on a Harbor', () => {
     });
     await configure(harbor, { ...login, password: 'wrong' }, ['px/lib/app:v1']);
     const wrong = await look();
-    expect(wrong.levels).toMatchObject({ harbor: ['warning'], clock: ['not_checked'], credential: ['failure'] });
+    expect(wrong.levels).toMatchObject({
+      harbor: ['warning'],
+      clock: ['not_checked'],
+      credential: ['failure'],
+      project: ['not_checked'],
+      pull_by_agent: ['failure'],
+      pull_by_runtime: ['failure'],
+    });
     expect(JSON.stringify(wrong.report)).not.toContain(login.password);
   });
 
