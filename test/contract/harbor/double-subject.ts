@@ -3,8 +3,9 @@
 import { type Harbor, parseRights, startHarbor } from '../../harness/harbor/harbor.ts';
 import type { HarborSubject } from './subject.ts';
 
-export async function makeDoubleSubject(): Promise<HarborSubject & { readonly harbor: Harbor }> {
-  const harbor = await startHarbor({ timing: { checkPeriodMs: 100, tagPeriodMs: 10 } });
+/** @param checkPeriodMs so long that what is counted is over before ten of them are */
+export async function makeDoubleSubject(checkPeriodMs = 100): Promise<HarborSubject & { readonly harbor: Harbor }> {
+  const harbor = await startHarbor({ timing: { checkPeriodMs, tagPeriodMs: Math.max(10, checkPeriodMs / 10) } });
   let made = 0;
   return {
     name: 'the double',

@@ -28,6 +28,8 @@ export function describeProxyFailures(name: string, make: SubjectMaker): void {
       const local = await bench.get(tag);
       expect(local.status).toBe(200);
       expect(local.headers['docker-content-digest']).not.toBe(index);
+      // Serialised anew: complete or not, its digest is another.
+      expect(local.body.toString()).toMatch(/^\{\n {3}"schemaVersion": 2,/);
       const { manifests } = JSON.parse(local.body.toString()) as { manifests: { digest: string }[] };
       expect(manifests.map(({ digest }) => digest)).toEqual(pulled.map(({ manifestDigest }) => manifestDigest));
       expect((await bench.get(`lib/flip/manifests/${index}`)).status).toBe(404);
