@@ -148,6 +148,7 @@ describe('the leader', () => {
     const stop = world.lead(coordinator);
     await pass(200);
     await stop();
+    expect(world.recorder.warm).toEqual({ warm: 0, cold: 0 });
     const { length } = world.asked;
     await pass(10 * minute);
     expect(world.asked).toHaveLength(length);
