@@ -36,6 +36,9 @@ export class MemoryPublication implements Publication {
   }
 }
 
+/** Whoever empties what was published (`helm upgrade --force` does) tells nobody: it is looked at again so often. */
+const readAgainMs = 600_000;
+
 export interface ClusterPublicationParts {
   readonly cluster: Pick<Cluster, 'readResolved' | 'updateResolved'>;
   readonly recorder: Pick<HarborRecorder, 'publishFailed'>;
@@ -47,6 +50,8 @@ export class ClusterPublication implements Publication {
   readonly #parts: ClusterPublicationParts;
   readonly #known = new Map<string, ResolvedConfigMap>();
   readonly #said = new Map<string, string>();
+  /** Monotonic ms. */
+  #readAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ClusterPublicationParts) {
     this.#parts = parts;
@@ -60,6 +65,7 @@ export class ClusterPublication implements Publication {
   async write(resolutions: Resolutions, signal: AbortSignal): Promise<boolean> {
     let isWhole = true;
     const { texts, omitted } = toResolvedTexts(resolutions);
+    await this.#readWhereOld(signal);
     this.#sayOmitted(omitted);
     for (const [shard, name] of resolvedConfigMaps.entries()) {
       signal.throwIfAborted();
@@ -82,6 +88,11 @@ export class ClusterPublication implements Publication {
       }
     }
     return isWhole;
+  }
+
+  async #readWhereOld(signal: AbortSignal): Promise<void> {
+    if (this.#known.size === 0 || performance.now() - this.#readAt < readAgainMs) return;
+    await this.#readAll(signal).catch(() => signal.throwIfAborted());
   }
 
   async #writeOne(name: string, text: string, signal: AbortSignal): Promise<void> {
@@ -113,6 +124,7 @@ export class ClusterPublication implements Publication {
 
   async #readAll(signal: AbortSignal): Promise<readonly ResolvedConfigMap[]> {
     const configMaps = await this.#parts.cluster.readResolved(signal);
+    this.#readAt = performance.now();
     this.#known.clear();
     for (const configMap of configMaps) this.#known.set(configMap.name, configMap);
     const missing = resolvedConfigMaps.filter((name) => !this.#known.has(name));

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ClusterPublication, MemoryPublication } from '../../../agent/coordinator/publication.ts';
 import { Failure } from '../../../agent/core/failure.ts';
 import { silentLogger } from '../../../agent/core/logger.ts';
@@ -50,6 +50,22 @@ describe('what is published', () => {
     expect(updates(cluster)).toBe(8);
     await publication.write(toResolutions(...images.slice(1), toImage('i0', 'moved')), signal);
     expect(updates(cluster)).toBe(9);
+  });
+
+  test('comes back where somebody emptied it, within some rounds', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const { api, publication } = open();
+    const resolutions = toResolutions(toImage('a'), toImage('b'));
+    await publication.write(resolutions, signal);
+    for (const { name } of api.resolved()) api.setResolved(name, {});
+    await publication.write(resolutions, signal);
+    expect((await open(api).publication.read(signal)).images.size).toBe(0);
+    vi.advanceTimersByTime(600_000);
+    await publication.write(resolutions, signal);
+    expect((await open(api).publication.read(signal)).images).toEqual(resolutions.images);
   });
 
   test('wins over what somebody else wrote since', async () => {
