@@ -40,6 +40,17 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      {
+        extends: true,
+        // Not part of `npm test`: it needs a real Harbor (test/harbor/run.mjs).
+        test: {
+          name: 'harbor',
+          include: ['test/harbor/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 240_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

@@ -29,13 +29,28 @@ export class Backend {
   }
 
   /** @throws Error when nobody answers, or after `close` */
-  async open({ method, path, headers = {}, body, signal }: BackendRequest): Promise<IncomingMessage> {
+  async open(asked: BackendRequest): Promise<IncomingMessage> {
+    try {
+      return await this.#open(asked, this.#agent);
+    } catch (error) {
+      // Idle connections may end just when they are used again.
+      const isReset = error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
+      const isAgain = isReset && (asked.body === undefined || Buffer.isBuffer(asked.body));
+      if (!isAgain || asked.signal?.aborted === true || this.#end.signal.aborted) throw error;
+      return this.#open(asked, false);
+    }
+  }
+
+  async #open(
+    { method, path, headers = {}, body, signal }: BackendRequest,
+    agent: Agent | false,
+  ): Promise<IncomingMessage> {
     const ends = signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal]);
     const given = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
     const length = Buffer.isBuffer(body) ? { 'Content-Length': body.length } : {};
     const outgoing = request(`http://${this.host}${path}`, {
       method,
-      agent: this.#agent,
+      agent,
       signal: ends,
       headers: { ...given, ...length },
     });
