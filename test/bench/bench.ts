@@ -16,6 +16,8 @@ import { runResume } from './resume.ts';
 import { startRuntime } from './runtime.ts';
 import { type BenchName, type BenchSettings, parseSettings, usage } from './settings.ts';
 import { runSwarm } from './swarm.ts';
+import { runWarm } from './warm.ts';
+import type { RealHarbor } from './warm/place.ts';
 
 const coldSetBenches: ReadonlySet<BenchName> = new Set(['cold-set', 'resume', 'prune']);
 const busyNodeBenches: ReadonlySet<BenchName> = new Set(['latency', 'footprint', 'planning-round']);
@@ -73,4 +75,11 @@ async function* runBenches(settings: BenchSettings): AsyncGenerator<BenchResult>
   if (benches.includes('eviction')) yield await runEviction(settings);
   if (benches.includes('image-size')) yield await runImageSize();
   if (benches.includes('swarm')) yield await runSwarm(settings);
+  if (benches.includes('warm')) yield await runWarm({ ...settings, harbor: toRealHarbor(settings) });
+}
+
+/** The administrator's login comes by the environment, so that no list of processes shows it. */
+function toRealHarbor({ harborUrl: url }: BenchSettings): RealHarbor | undefined {
+  const { HARBOR_USERNAME: username = '', HARBOR_PASSWORD: password = '' } = process.env;
+  return url === undefined ? undefined : { url: url.replace(/\/+$/, ''), admin: { username, password } };
 }

@@ -13,6 +13,7 @@ export const benchNames = [
   'eviction',
   'image-size',
   'swarm',
+  'warm',
 ] as const;
 export type BenchName = (typeof benchNames)[number];
 export type BenchRuntimeKind = 'containerd' | 'docker';
@@ -25,7 +26,7 @@ export interface BenchSettings {
   /** Of the cold set (in the first every variant runs, in the others those that matter), and of prune. */
   readonly rounds: number;
   readonly idleMs: number;
-  /** Agents of the swarm; undefined: as many as it takes by itself. */
+  /** Agents of the swarm, nodes of warm; undefined: as many as they take by themselves. */
   readonly nodes: number | undefined;
   /** Label changes and configuration changes, each. */
   readonly changes: number;
@@ -38,11 +39,17 @@ export interface BenchSettings {
   readonly scale: number;
   /** A folder in which the built cold set stays for the next run; undefined: it goes with the run. */
   readonly keptSet: string | undefined;
+  /** Of warm's image; undefined: as much as it takes by itself. */
+  readonly imageMib: number | undefined;
+  /** Of warm, by their names; undefined: all. */
+  readonly variants: readonly string[] | undefined;
+  /** A real one for warm, `http://host:port`; undefined: the tests' double. */
+  readonly harborUrl: string | undefined;
   readonly resultsFolder: string | undefined;
 }
 
 export const usage = `usage: npm run bench -- [${benchNames.join('|')}]… [--runtime containerd|docker] [--rounds N]
-       [--idle-minutes N] [--nodes N] [--keep-set DIR] [--results DIR] [--quick]`;
+       [--idle-minutes N] [--nodes N] [--image-mib N] [--variant NAME]… [--harbor URL] [--keep-set DIR] [--results DIR] [--quick]`;
 
 /** @throws TypeError for what is no option; RangeError for a value that cannot be */
 export function parseSettings(args: readonly string[]): BenchSettings {
@@ -54,6 +61,9 @@ export function parseSettings(args: readonly string[]): BenchSettings {
       rounds: { type: 'string' },
       'idle-minutes': { type: 'string' },
       nodes: { type: 'string' },
+      'image-mib': { type: 'string' },
+      variant: { type: 'string', multiple: true },
+      harbor: { type: 'string' },
       'keep-set': { type: 'string' },
       results: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -78,6 +88,9 @@ export function parseSettings(args: readonly string[]): BenchSettings {
     nodeContainers: quick ? 10 : 200,
     scale: quick ? 0.05 : 1,
     keptSet: values['keep-set'],
+    imageMib: values['image-mib'] === undefined ? undefined : toNumber('image-mib', values['image-mib']),
+    variants: values.variant,
+    harborUrl: values.harbor,
     resultsFolder: quick ? values.results : (values.results ?? fileURLToPath(new URL('results', import.meta.url))),
   };
 }
