@@ -77,6 +77,7 @@ test('the files and flags of the kubelet that runs win over the usual places, dr
   const dropIns = {
     'etc/k/more/10.conf': 'imageGCHighThresholdPercent: 60',
     'etc/k/more/20.conf': 'imageGCHighThresholdPercent: 90',
+    'etc/k/more/30.conf.bak': 'imageGCHighThresholdPercent: 20',
   };
   expect(await check({ ...files, ...dropIns })).toEqual([
     expect.stringMatching(/^ok kubelet \/etc\/k\/main\.yaml and 2 more: .*ThresholdPercent 90/),

@@ -62,7 +62,7 @@ describe('the image filesystem', () => {
       expect.stringMatching(/^failure .*90 % of the inodes used .*: above critical$/),
     ]);
     const free = (bytes: number) => ({ kind: 'free' as const, bytes });
-    const prune = samplePrune({ watermarks: { low: free(3e9), high: free(2e9), critical: free(1e9) } });
+    const prune = samplePrune({ watermarks: { low: free(300e9), high: free(200e9), critical: free(150e9) } });
     expect(await check(at(0.5, 0.9), prune)).toEqual([expect.stringMatching(/^ok /)]);
   });
 
