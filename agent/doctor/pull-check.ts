@@ -17,7 +17,11 @@ export interface PullCheckParts {
   readonly source: PullSource;
   /** Undefined: no runtime was found. */
   readonly runtime: Pick<Runtime, 'pull' | 'listImages'> | undefined;
+  /** Of each half of a trial; default 25 s, so that both fit into a group. */
+  readonly trialTimeoutMs?: number;
 }
+
+const defaultTrialTimeoutMs = 25_000;
 
 /** How far the agent's trial came. */
 export interface Trial {
@@ -40,8 +44,9 @@ export async function checkTrialPull(
   const tag = `stevedore-doctor-${randomBytes(6).toString('hex')}`;
   const reference = { ...repository, tag, digest: undefined };
   const subject = repositoryName(reference);
-  const { credentials, source, runtime, isProxied } = parts;
-  const failure = await failureOf(() => source.headManifest(reference, credentials, signal), signal);
+  const { credentials, source, runtime, isProxied, trialTimeoutMs = defaultTrialTimeoutMs } = parts;
+  const timed = { timeoutMs: trialTimeoutMs, signal };
+  const failure = await failureOf((both) => source.headManifest(reference, credentials, both), timed);
   tellTrial('pull_by_agent', failure, reference, isProxied, tell);
   const isReached = failure === undefined || !['network', 'timeout', 'tls'].includes(failure.code);
   const trial = { isReached, isRealmSane: isReached && failure?.detail !== 'token_realm' };
@@ -49,7 +54,7 @@ export async function checkTrialPull(
     tell({ check: 'pull_by_runtime', level: 'not_checked', subject, message: 'no runtime was found' });
     return trial;
   }
-  const refusal = await failureOf(() => pullAs(runtime, formatReference(reference), credentials, signal), signal);
+  const refusal = await failureOf((both) => pullAs(runtime, formatReference(reference), credentials, both), timed);
   tellTrial('pull_by_runtime', refusal, reference, isProxied, tell);
   return trial;
 }
@@ -114,13 +119,17 @@ async function pullAs(
   throw refusal;
 }
 
-async function failureOf(ask: () => Promise<unknown>, signal: AbortSignal): Promise<Failure | undefined> {
+async function failureOf(
+  ask: (signal: AbortSignal) => Promise<unknown>,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<Failure | undefined> {
+  const deadline = AbortSignal.timeout(timeoutMs);
   try {
-    await ask();
+    await ask(AbortSignal.any([signal, deadline]));
     return undefined;
   } catch (error) {
     signal.throwIfAborted();
-    return Failure.from(error);
+    return deadline.aborted ? new Failure('timeout', `no answer within ${timeoutMs / 1000} s`) : Failure.from(error);
   }
 }
 

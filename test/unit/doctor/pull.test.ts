@@ -134,6 +134,30 @@ describe('a trial pull', () => {
     expect((await trial({ agent: new Failure('rate_limited', '429') })).lines[0]).toMatch(/^warning pull_by_agent/);
   });
 
+  test('a half that hangs is told by itself', async () => {
+    const hang = (signal: AbortSignal) =>
+      new Promise<never>((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+      });
+    const { runtime } = runtimeOf(() => missing);
+    const parts = { credentials: [], source: sourceOf(missing), runtime, isProxied: false, trialTimeoutMs: 10 };
+    const hanging = {
+      ...parts,
+      runtime: { ...runtime, pull: (_request: PullRequest, signal: AbortSignal) => hang(signal) },
+    };
+    expect((await findingsOf((tell, signal) => checkTrialPull(place, hanging, tell, signal))).map(toLine)).toEqual([
+      expect.stringMatching(/^ok pull_by_agent/),
+      `failure pull_by_runtime ${subject}: no answer within 0.01 s`,
+    ]);
+    const source: PullSource = { ...parts.source, headManifest: (_reference, _credentials, signal) => hang(signal) };
+    expect(
+      (await findingsOf((tell, signal) => checkTrialPull(place, { ...parts, source }, tell, signal))).map(toLine),
+    ).toEqual([
+      `failure pull_by_agent ${subject}: no answer within 0.01 s`,
+      expect.stringMatching(/^ok pull_by_runtime/),
+    ]);
+  });
+
   test("containerd's words are cut to what matters", async () => {
     const words = 'failed to pull and unpack image "h/a:b": failed to resolve reference "h/a:b": x509: no';
     expect((await trial({ runtime: new Failure('tls', words) })).lines[1]).toBe(
