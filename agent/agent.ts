@@ -58,6 +58,8 @@ export async function createAgent(settings: Settings, parts: AgentParts, signal:
     plan: (asking) => planOnce(agent, asking),
     pullRound: (onEvent, asking) => pullOnce(agent, onEvent, asking),
     pruneRound: (order, onEvent, asking) => pruneOnce(agent, order, onEvent, asking),
+    warm: async (request, onEvent, asking) =>
+      await (await import('./warm-once.ts')).warmOnce(agent, request, onEvent, asking),
     uninstall: (onEvent, asking) => uninstallOnce(agent, onEvent, asking),
   };
 }

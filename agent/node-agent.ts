@@ -1,6 +1,7 @@
 /** The parts of one agent, connected: agent.ts builds them; daemon.ts and one-shot.ts run them. */
 
 import type { ClusterMember } from './cluster-member.ts';
+import type { HandWarmOrder, OnHandWarmEvent } from './coordinator/hand-warming-events.ts';
 import type { Logger } from './core/logger.ts';
 import type { PlanInput } from './core/plan-document.ts';
 import type { PruneOrder, PruneRoundEvent } from './core/prune-round.ts';
@@ -17,6 +18,14 @@ import type { Reconciler } from './work/reconciler.ts';
 import type { Connected, RuntimeConnection } from './work/runtime-connection.ts';
 import type { UsageTracker } from './work/usage-tracker.ts';
 
+/** What `stevedore warm` was told. */
+export interface WarmRequest extends Pick<HandWarmOrder, 'dryRun'> {
+  /** As `storedName` writes them. */
+  readonly images: readonly string[];
+  /** As `formatPlatform` writes them; undefined: those of the cluster's nodes, or the own one. */
+  readonly platforms: readonly string[] | undefined;
+}
+
 /** What the commands ask of an agent. */
 export interface Agent {
   /** The daemon; resolves once the signal has fired and everything is put away. */
@@ -27,6 +36,8 @@ export interface Agent {
   pullRound(onEvent: (event: PullRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
   /** One prune run without a running agent; the caller holds the state folder. Events end with `done`. */
   pruneRound(order: PruneOrder, onEvent: (event: PruneRoundEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
+  /** Makes Harbors hold images, or says what they do not hold; needs no state folder. Events end with `done`. @throws Failure */
+  warm(request: WarmRequest, onEvent: OnHandWarmEvent, signal: AbortSignal): Promise<RoundOutcome>;
   /** Takes back what an agent left on this node; the caller holds the state folder, where there is one. Events end with `done`. */
   uninstall(onEvent: (event: UninstallEvent) => void, signal: AbortSignal): Promise<RoundOutcome>;
 }

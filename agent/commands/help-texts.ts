@@ -72,6 +72,22 @@ Examples:
   stevedore prune --tier space --until-free 50Gi
   stevedore prune --json | jq 'select(.kind == "removed") | {names, reclaimedBytes}'`;
 
+export const warm = `
+For images of a registry with harbor: true behind a proxy-cache project; of others it says that there is nothing to do. Harbor fetches each blob once,
+bounded by warm.maxParallel, warm.maxPerMinute and warm.deadline of the configuration; in the way of warm.method, also where warm.enabled is
+false. No agent has to run; neither a runtime nor a state folder is needed. An image is warm when Harbor holds all its blobs and its manifest, which it stores some 20 s after the last blob.
+
+--dry-run asks for digests and the index alone, so that nothing is fetched. How many bytes are missing it knows of images that the coordinator has
+resolved (at most: their whole size). For all others --sizes reads their manifests, after which Harbor fetches what is cold by itself some 4 minutes later.
+
+Exit code 3 when a part of the images, or a platform that was named, could not be warmed, 1 when none could.
+
+Examples:
+  stevedore warm --config config.yaml harbor.example.com/hub/library/busybox:1
+  stevedore warm --platform linux/amd64 --platform linux/arm64 harbor.example.com/hub/ml/base:2 harbor.example.com/hub/ml/train:2
+  stevedore warm --dry-run harbor.example.com/hub/ml/base:2
+  stevedore warm --json harbor.example.com/hub/ml/base:2 | jq 'select(.kind == "failed")'`;
+
 export const doctor = `
 Works without a configuration, without a runtime and without an API server, beside a running agent and without one. Each line says ok, warning,
 failure or not checked, and what to do. Changes nothing: for each project that the configuration names, agent and runtime ask for a tag that

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { errorMessage } from '../core/failure.ts';
 import { readBuildInfo } from '../ops/build-info.ts';
 import { addCommonOptions, type CommonOptions, parseSettings } from './common-options.ts';
@@ -7,6 +7,7 @@ import type { DoctorCommandOptions } from './doctor.ts';
 import { exitCodes, toExitCode, UsageError } from './exit-codes.ts';
 import * as help from './help-texts.ts';
 import type { Settings } from '../settings.ts';
+import type { WarmCommandOptions } from './warm.ts';
 import { addPruneOptions, type PruneOptions, parsePruneOrder } from './prune-options.ts';
 
 type JsonOption = { readonly json?: boolean };
@@ -107,6 +108,25 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
       finish(await prune(parseSettings(options, environment, 'error'), options, order, json, context));
     });
   program
+    .command('warm')
+    .description('make Harbor hold images behind its proxy-cache projects, before nodes ask for them')
+    .argument('<image...>', 'what to warm')
+    .addOption(
+      new Option(
+        '--platform <os/arch[/variant]>',
+        "for nodes of that platform, repeatable (default: all of the cluster's nodes, without Kubernetes this machine's)",
+      ).argParser(collect),
+    )
+    .option('--dry-run', 'only say what is cold')
+    .option('--sizes', 'with --dry-run: also how many bytes, for which Harbor has to be asked in a way that warms')
+    .option('--json', 'print one JSON object a line')
+    .addHelpText('after', help.warm)
+    .action(async (images: readonly string[], options: WarmCommandOptions) => {
+      const settings = parseSettings(program.opts<CommonOptions>(), environment, 'error');
+      const { warm } = await import('./warm.ts');
+      finish(await warm(settings, images, options, context));
+    });
+  program
     .command('doctor')
     .description(
       'check this node: runtime, disk, registries, Harbor, rights, policy; says what to do about what is wrong',
@@ -134,6 +154,10 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
       finish(await uninstall(settings, { stay, json }, context));
     });
   return program;
+}
+
+function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
 }
 
 /** @throws UsageError in a cluster */

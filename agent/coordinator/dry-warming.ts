@@ -40,7 +40,7 @@ const unseen = 'the login may not ask Harbor whether it has it (artifact:read)';
 export async function lookAtPlatforms(question: DryQuestion, parts: DryParts, signal: AbortSignal): Promise<DryLook> {
   const { image, found, order, reference, credentials } = question;
   const platforms: DryPlatform[] = [];
-  const open = found.unknown.map((platform) => ({ platform, digest: undefined, isLocal: undefined }) as OpenPlatform);
+  const open: OpenPlatform[] = found.unknown.map((platform) => ({ platform, digest: undefined, isLocal: undefined }));
   for (const { platform, digest } of found.children) {
     const isLocal = await parts.warmer.isLocal(image, { platform: formatPlatform(platform), digest }, signal);
     if (isLocal !== true) open.push({ platform, digest, isLocal });

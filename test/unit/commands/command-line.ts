@@ -43,6 +43,7 @@ export async function runStevedore(argv: readonly string[], options: RunOptions 
       plan: missing,
       pullRound: missing,
       pruneRound: missing,
+      warm: missing,
       uninstall: missing,
       ...options.agent,
     };
