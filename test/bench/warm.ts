@@ -41,8 +41,7 @@ export async function runWarm({ quick, nodes, imageMib, variants, harbor }: Warm
     upstreamBytesPerSecond,
   };
   const results: VariantResult[] = [];
-  const chosen = harbor === undefined ? allVariants : [alone, abort, manifest];
-  const wanted = variants === undefined ? chosen : allVariants.filter(({ name }) => variants.includes(name));
+  const wanted = chooseVariants(variants, harbor !== undefined);
   for (const variant of wanted) {
     console.log(`warm: ${variant.name}, ${load.nodes} nodes, ${load.imageMib} MiB`);
     const isShort = quick || variant.method === 'manifest';
@@ -66,6 +65,16 @@ export async function runWarm({ quick, nodes, imageMib, variants, harbor }: Warm
     verdicts: results.flatMap(toVerdicts),
     figures: { variants: results, byNoCoordinator: results.map((result) => toRatios(result, results[0])) },
   };
+}
+
+/** @throws RangeError for a name that there is not */
+function chooseVariants(names: readonly string[] | undefined, isReal: boolean): readonly Variant[] {
+  if (names === undefined) return isReal ? [alone, abort, manifest] : allVariants;
+  return names.map((wanted) => {
+    const variant = allVariants.find(({ name }) => name === wanted);
+    if (variant !== undefined) return variant;
+    throw new RangeError(`no such variant: ${wanted}; there are ${allVariants.map(({ name }) => name).join('; ')}`);
+  });
 }
 
 function toVerdicts({ name, upstream, upstreamAfter }: VariantResult): Verdict[] {

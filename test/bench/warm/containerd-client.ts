@@ -143,19 +143,26 @@ export class ContainerdClient {
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
-    this.requests[kind] = (this.requests[kind] ?? 0) + 1;
     const url = new URL(path, this.#options.url);
     const open = url.protocol === 'https:' ? openHttps : openHttp;
-    const outgoing = open(url, {
-      method,
-      agent: this.#agent,
-      signal,
-      headers: { 'user-agent': 'containerd/1.6.20', ...headers },
-    });
-    outgoing.on('error', () => undefined);
-    outgoing.end();
-    const [answer] = (await once(outgoing, 'response', { signal })) as [IncomingMessage];
-    answer.on('error', () => undefined);
-    return answer;
+    for (;;) {
+      const outgoing = open(url, {
+        method,
+        agent: this.#agent,
+        signal,
+        headers: { 'user-agent': 'containerd/1.6.20', ...headers },
+      });
+      outgoing.on('error', () => undefined);
+      outgoing.end();
+      try {
+        const [answer] = (await once(outgoing, 'response', { signal })) as [IncomingMessage];
+        this.requests[kind] = (this.requests[kind] ?? 0) + 1;
+        answer.on('error', () => undefined);
+        return answer;
+      } catch (error) {
+        // An idle connection that the other side has just closed: Go's client tries again on a new one.
+        if (!outgoing.reusedSocket || signal.aborted) throw error;
+      }
+    }
   }
 }
