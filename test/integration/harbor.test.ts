@@ -14,6 +14,8 @@ import { type AgentFolder, agentFolder, type RunningAgent, startAgent, stevedore
 const rights =
   'repository:pull repository:list repository:read artifact:list artifact:read accessory:list project:read';
 const longMs = 60_000;
+/** Some wait for several rounds of 10 s. */
+const timeout = 300_000;
 const sample = (seed: string) => buildImage({ layers: [buildLayer({ seed: `harbor ${seed}`, sizeBytes: 3e6 })] });
 
 for (const kind of ['containerd', 'docker'] as const) {
@@ -92,20 +94,19 @@ function suite(kind: 'containerd' | 'docker'): void {
     return { name, reference: `${harbor.host}/px/${name}:v1` };
   }
 
-  test('an image behind a proxy cache is warmed, pulled by its child and held by its tag; an outage is no release, a release is one', async () => {
+  test('an image behind a proxy cache is warmed, pulled by its child and held by its tag; an outage is no release, a release is one', {
+    timeout,
+  }, async () => {
     const { name, reference } = await pushUpstream(`proxied ${count}`);
-    harbor.upstream.reset();
+    harbor.requests.length = 0;
     await files.setConfig(config([reference]));
     agent = await startAgent(options);
     await until('the image by its tag', async () => (await names()).includes(reference), longMs);
     expect(await agent.metric('image_pulls_total')).toBe(1);
-    const tagPulls = harbor.requests.filter(
-      ({ method, path, userAgent }) =>
-        method === 'GET' && path.endsWith(`/px/${name}/manifests/v1`) && !userAgent?.startsWith('stevedore'),
-    );
-    expect(tagPulls).toEqual([]);
-    // A plain GET costs the upstream twice the size, and a pull by a node that nobody warmed for one more.
-    expect(harbor.upstream.counts().bytes).toBeLessThan(1.9 * 3e6);
+    // By the child's digest, and after it was warm: the runtime's requests cost the upstream nothing.
+    const pulled = harbor.requests.filter(({ userAgent }) => userAgent?.startsWith('stevedore') !== true);
+    expect(pulled.filter(({ path }) => path.endsWith('/manifests/v1'))).toEqual([]);
+    expect(pulled.filter(({ upstream }) => upstream.heads + upstream.manifests + upstream.blobs > 0)).toEqual([]);
 
     await harbor.upstream.setState('down');
     const rounds = () => harbor.requests.filter(({ method, path }) => method === 'HEAD' && path.includes(name)).length;
@@ -118,7 +119,7 @@ function suite(kind: 'containerd' | 'docker'): void {
     await until('the release', async () => (await agent?.metric('image_pulls_total')) === 2, longMs);
   });
 
-  test('what Harbor refuses is not pulled, and is told in its own words', async () => {
+  test('what Harbor refuses is not pulled, and is told in its own words', { timeout }, async () => {
     const { reference } = await harbor.push(`strict/app-${count}`, 'v1', sample(`${kind} strict ${count}`));
     harbor.artifact(`strict/app-${count}`, 'v1').scan = {
       status: 'Success',
@@ -142,7 +143,9 @@ function suite(kind: 'containerd' | 'docker'): void {
     await until('the image once its scan is better', async () => (await names()).includes(reference), longMs);
   });
 
-  test('a pattern is resolved to its images; what it leaves out and why is in the plan; a restart without Harbor knows them', async () => {
+  test('a pattern is resolved to its images; what it leaves out and why is in the plan; a restart without Harbor knows them', {
+    timeout,
+  }, async () => {
     const repository = `ml/model-${kind}-${count}`;
     for (const tag of ['v1', 'v2', 'draft']) await harbor.push(repository, tag, sample(`${kind} ${tag} ${count}`));
     const pattern = { repository: `${harbor.host}/${repository}`, tags: { match: 'v*', newest: 1 } };
