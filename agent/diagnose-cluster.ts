@@ -37,7 +37,7 @@ export async function diagnoseCluster(diagnosis: Diagnosis): Promise<DiagnosedCl
       try {
         read = await cluster.read(signal);
         isAnswered = true;
-        const message = `answers: Node ${nodeName} and ${read.configMaps.length} ConfigMaps of ${namespace} are read`;
+        const message = `answers: Node ${nodeName} and the ConfigMaps of ${namespace} are read`;
         tell({ check: 'api_server', level: 'ok', message });
       } catch (error) {
         signal.throwIfAborted();

@@ -10,11 +10,12 @@ import { checkRealPull, checkTrialPull, type PullSource } from './doctor/pull-ch
 import { type PullPlace, toPullPlaces } from './doctor/pull-places.ts';
 
 const realPullTimeoutMs = 600_000;
+const pullChecks = ['pull_by_agent', 'pull_by_runtime'] as const;
 
 export async function diagnoseRegistries(diagnosis: Diagnosis, store: CredentialStore): Promise<void> {
   const { configuration, options, log } = diagnosis;
   if (configuration === undefined) {
-    diagnosis.skip(['harbor', 'pull_by_agent', 'pull_by_runtime'], 'there is no configuration to name registries');
+    diagnosis.skip(['harbor', ...pullChecks], 'there is no configuration to name registries');
   }
   const [{ createOciRegistry }, { createHarbor }] = await Promise.all([
     import('./registry/oci-registry.ts'),
@@ -28,7 +29,9 @@ export async function diagnoseRegistries(diagnosis: Diagnosis, store: Credential
   try {
     if (configuration !== undefined) {
       const seen = await diagnoseHarbors(diagnosis, configuration, harbor, credentialsFor);
-      await diagnosePulls(diagnosis, toPullPlaces(configuration, seen.projects), seen, source, credentialsFor);
+      const places = toPullPlaces(configuration, seen.projects);
+      if (places.length === 0) diagnosis.skip(pullChecks, 'the configuration names no repository');
+      await diagnosePulls(diagnosis, places, seen, source, credentialsFor);
     }
     if (options.pull !== undefined) await diagnosePull(diagnosis, options.pull, source, credentialsFor);
   } finally {
@@ -59,11 +62,11 @@ async function diagnosePulls(
     const { registry, repository: path } = repository;
     const subject = repositoryName({ ...repository, tag: undefined, digest: undefined });
     if (unreached.has(registry)) {
-      diagnosis.skip(['pull_by_agent', 'pull_by_runtime'], `${subject}: its registry is not reached`);
+      diagnosis.skip(pullChecks, `${subject}: its registry is not reached`);
       continue;
     }
     if (closed.has(`${registry}/${path.split('/')[0]}`)) {
-      diagnosis.skip(['pull_by_agent', 'pull_by_runtime'], `${subject}: see what is said of its project`);
+      diagnosis.skip(pullChecks, `${subject}: see what is said of its project`);
       continue;
     }
     const project = projects.find(({ host, name }) => host === registry && path.startsWith(`${name}/`));

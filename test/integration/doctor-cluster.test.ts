@@ -42,9 +42,9 @@ describeWith([...needs.containerd, ...needs.registry], 'stevedore doctor in a cl
     await stage().configure([]);
     const node = await makeNode(stage());
     await stage().cluster.bindPolicy(false);
-    expect((await look(node)).lines('node_policy')).toEqual([
-      expect.stringMatching(/^failure .*no admission policy is in force/),
-    ]);
+    const unbound = await look(node);
+    expect(unbound.lines('pull_by_agent')).toEqual(['not_checked the configuration names no repository']);
+    expect(unbound.lines('node_policy')).toEqual([expect.stringMatching(/^failure .*no admission policy is in force/)]);
 
     const kubeconfig = join(node.stateDir, 'stranger');
     const token = stage().cluster.server.issueToken({
@@ -111,5 +111,6 @@ describeWith([...needs.containerd, ...needs.registry], 'stevedore doctor in a cl
     expect(absent.lines('api_server')).toEqual([expect.stringMatching(/^failure .*not found/)]);
     const none = await look(node, '--kubeconfig', join(node.stateDir, 'none'));
     expect(none.levels).toMatchObject({ api_server: ['failure'], api_permissions: ['not_checked'], runtime: ['ok'] });
+    expect(none.lines('pull_by_runtime')).toEqual([expect.stringMatching(/^not_checked there is no configuration/)]);
   });
 });

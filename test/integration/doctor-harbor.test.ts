@@ -89,7 +89,7 @@ describeWith([...needs.containerd, ...needs.registry], 'on a Harbor', () => {
       'app/team/web:v1',
       'px/lib/app:v1',
     ]);
-    const { levels, code } = await look();
+    const { levels, code, report } = await look();
     expect(levels).toEqual({
       configuration: ['ok'],
       runtime: ['ok'],
@@ -114,7 +114,8 @@ describeWith([...needs.containerd, ...needs.registry], 'on a Harbor', () => {
       pull_by_agent: ['ok', 'ok'],
       pull_by_runtime: ['ok', 'ok'],
     });
-    expect([0, 1, 3]).toContain(code);
+    // This machine's own disk may stand above a watermark.
+    expect(code).toBe({ ok: 0, not_checked: 0, warning: 3, failure: 1 }[report.worst]);
     const left = await containerd.ctr('images', 'ls', '-q');
     expect([left, await containerd.ctr('leases', 'ls', '-q')]).toEqual(['', '']);
   });
