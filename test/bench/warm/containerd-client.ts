@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { Agent as HttpAgent, type IncomingMessage, request as openHttp } from 'node:http';
 import { Agent as HttpsAgent, request as openHttps } from 'node:https';
 import { text } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
 import { Failure } from '../../../agent/core/failure.ts';
 
 export interface ClientOptions {
@@ -53,7 +54,7 @@ export class ContainerdClient {
   }
 
   /** What came whole in an earlier attempt is not fetched again. @param reference a tag or a digest. @throws Failure */
-  async pull(repository: string, reference: string, signal: AbortSignal, onBytes: () => void): Promise<void> {
+  async pull(repository: string, reference: string, signal: AbortSignal): Promise<void> {
     const head = await this.#ask('HEAD', repository, 'manifest', reference, signal);
     head.resume();
     const digest = head.headers['docker-content-digest'];
@@ -72,7 +73,7 @@ export class ContainerdClient {
     const waiting = blobs.filter((blob) => !this.#whole.has(blob.digest));
     const work = async (): Promise<void> => {
       for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
-        await this.#fetch(repository, blob, signal, onBytes);
+        await this.#fetch(repository, blob, signal);
       }
     };
     await Promise.all(Array.from({ length: atOnce }, work));
@@ -86,13 +87,13 @@ export class ContainerdClient {
     return JSON.parse(await text(await this.#ask('GET', repository, 'manifest', reference, signal))) as Manifest;
   }
 
-  async #fetch(repository: string, blob: Descriptor, signal: AbortSignal, onBytes: () => void): Promise<void> {
+  async #fetch(repository: string, blob: Descriptor, signal: AbortSignal): Promise<void> {
     const answer = await this.#ask('GET', repository, 'blob', blob.digest, signal);
     let bytes = 0;
-    for await (const part of answer as AsyncIterable<Buffer>) {
+    answer.on('data', (part: Buffer) => {
       bytes += part.length;
-      onBytes();
-    }
+    });
+    await finished(answer);
     if (bytes !== blob.size) throw new Failure('upstream', `${blob.digest} has ${bytes} bytes, not ${blob.size}`);
     this.#whole.add(blob.digest);
     this.bytes += bytes;

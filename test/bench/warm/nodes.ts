@@ -74,6 +74,8 @@ export interface BenchNode {
 /** A kubelet's first pause after a pull that failed. */
 const retryMs = 10_000;
 const lookIntervalMs = 300_000;
+/** What a pull says of itself so often that no stall is seen in it: the bench has a limit of its own. */
+const progressEveryMs = 30_000;
 const never = new AbortController().signal;
 
 export function createNode(options: NodeOptions): BenchNode {
@@ -84,11 +86,11 @@ export function createNode(options: NodeOptions): BenchNode {
   let pulled = '';
   const there = Promise.withResolvers<number>();
 
-  const pull = async (reference: string, signal: AbortSignal, onBytes: () => void): Promise<void> => {
+  const pull: Pull = async (reference, signal) => {
     const { repository, tag, digest } = parseReference(reference);
     pulled = reference;
     try {
-      await client.pull(repository, digest ?? tag ?? 'latest', signal, onBytes);
+      await client.pull(repository, digest ?? tag ?? 'latest', signal);
     } catch (error) {
       failures.push(Failure.from(error).message);
       throw error;
@@ -118,13 +120,13 @@ export function createNode(options: NodeOptions): BenchNode {
   };
 }
 
-type Pull = (reference: string, signal: AbortSignal, onBytes: () => void) => Promise<void>;
+type Pull = (reference: string, signal: AbortSignal) => Promise<void>;
 
 function pullAlone(reference: string, pull: Pull, onThere: (at: number) => void): Pick<BenchNode, 'want' | 'publish'> {
   const run = async (): Promise<void> => {
     for (;;) {
       try {
-        await pull(reference, never, () => undefined);
+        await pull(reference, never);
         return onThere(Date.now());
       } catch {
         await sleep(retryMs, never);
@@ -145,9 +147,13 @@ class PullingRuntime extends FakeRuntime {
   }
 
   override async pull(request: PullRequest, signal: AbortSignal): Promise<PullResult> {
-    await this.#pull(request.reference, signal, () =>
-      request.onProgress({ downloadedBytes: 0, totalBytes: undefined }),
-    );
+    const report = (): void => request.onProgress({ downloadedBytes: 0, totalBytes: undefined });
+    const reporting = setInterval(report, progressEveryMs);
+    try {
+      await this.#pull(request.reference, signal);
+    } finally {
+      clearInterval(reporting);
+    }
     return await super.pull(request, signal);
   }
 }
