@@ -32,6 +32,8 @@ export interface RealHarbor {
 const rights = parseRights('repository:pull', 'artifact:read');
 const realCheckPeriodMs = 20_000;
 const project = 'hub';
+/** Of what is made in a real one. */
+const prefix = 'stevedore-bench-';
 
 /** The tests' double. */
 export async function startDouble(checkPeriodMs = realCheckPeriodMs): Promise<Place> {
@@ -51,7 +53,8 @@ export async function startDouble(checkPeriodMs = realCheckPeriodMs): Promise<Pl
 
 export async function prepareReal({ url, admin }: RealHarbor): Promise<Place> {
   const api = new AdminApi(url, admin);
-  const name = `stevedore-bench-${randomBytes(4).toString('hex')}`;
+  await api.removeLeftovers(prefix);
+  const name = `${prefix}${randomBytes(4).toString('hex')}`;
   await using ends = new AsyncDisposableStack();
   const upstream = await startRegistry();
   ends.defer(() => upstream.remove());
