@@ -20,16 +20,22 @@ const noRule = {
 export function describeListing(name: string, make: BehaviourMaker): void {
   describeSuite(`repository patterns on ${name}`, make, (suite) => {
     test('a list of several pages is read whole, and the newest by version are taken of it', {
-      timeout: patientMs,
+      timeout: 3 * patientMs,
     }, async () => {
       const { subject } = suite;
       const { name: project } = await subject.project();
       const shared = makeImage();
-      for (let patch = 0; patch < 104; patch += 1) {
+      const push = async (patch: number) => {
         const { layers, platform } = shared;
         const image = buildImage({ layers, platform, labels: { patch: String(patch) } });
         await subject.push(`${project}/many`, `1.0.${patch}`, image);
-      }
+      };
+      await push(0);
+      await eachOf(
+        3,
+        Array.from({ length: 103 }, (_, at) => at + 1),
+        push,
+      );
       const robot = await subject.robot(project, ...resolverRights);
       const { harbor, login, createResolver } = suite.agent([robot]);
       const listed = await harbor.listArtifacts(login, project, 'many', {}, never);
@@ -117,4 +123,16 @@ export function describeListing(name: string, make: BehaviourMaker): void {
       expect(after.patterns.get(wanted.key)?.members).toEqual(members.slice(1));
     });
   });
+}
+
+async function eachOf<Item>(
+  atOnce: number,
+  items: readonly Item[],
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const rest = items.values();
+  const one = async () => {
+    for (const item of rest) await work(item);
+  };
+  await Promise.all(Array.from({ length: atOnce }, one));
 }
