@@ -129,7 +129,7 @@ export function coordinatorScenarios(stage: () => Stage): void {
 /** As long as a Lease lives, twice. */
 export function slowCoordinatorScenarios(stage: () => Stage): void {
   test('another agent takes over from one that was killed, within twice its lease time', {
-    timeout: 330_000,
+    timeout: 420_000,
   }, async () => {
     const { reference, release, leader, follower } = await startWorld(stage());
     await untilHeld(follower.runtime, reference);
