@@ -1,7 +1,7 @@
 import type { OnHandWarmEvent } from '../coordinator/hand-warming-events.ts';
 import type { Output } from './context.ts';
 import { createWarmBars } from './warm-bars.ts';
-import { WarmProgress } from './warm-progress.ts';
+import { type ImageProgress, WarmProgress } from './warm-progress.ts';
 import { toProgressText, toWarmLine } from './warm-text.ts';
 
 /** `close` whatever happened, so that a terminal is left as it was. */
@@ -10,7 +10,7 @@ export interface WarmReporter {
   readonly close: () => void;
 }
 
-/** Without a terminal, an image says how far it is this often. */
+/** Without a terminal, each image says how far it is this often. */
 const lineIntervalMs = 10_000;
 
 export function createWarmReporter(format: 'text' | 'json', output: Output): WarmReporter {
@@ -28,23 +28,22 @@ function createJsonReporter(output: Output): WarmReporter {
   };
 }
 
+/** While Harbor fetches a blob nothing is heard of it: that it goes on is said by the clock. */
 function createPlainReporter(output: Output): WarmReporter {
   const progress = new WarmProgress();
-  const saidAt = new Map<string, number>();
+  const open = new Map<string, ImageProgress>();
+  const tell = (): void => {
+    for (const [reference, now] of open) output.write(`warming ${reference}: ${toProgressText(now)}\n`);
+  };
+  const timer = setInterval(tell, lineIntervalMs);
   return {
     report: (event) => {
       const now = progress.note(event);
+      if (now !== undefined && 'reference' in event) open.set(event.reference, now);
+      if (event.kind === 'image_warm' || event.kind === 'failed') open.delete(event.reference);
       const line = toWarmLine(event);
-      if (line !== undefined) {
-        if ('reference' in event) saidAt.set(event.reference, performance.now());
-        output.write(`${line}\n`);
-      } else if (now !== undefined && 'reference' in event) {
-        const { reference } = event;
-        if (performance.now() - (saidAt.get(reference) ?? Number.NEGATIVE_INFINITY) < lineIntervalMs) return;
-        saidAt.set(reference, performance.now());
-        output.write(`warming ${reference}: ${toProgressText(now)}\n`);
-      }
+      if (line !== undefined) output.write(`${line}\n`);
     },
-    close: () => undefined,
+    close: () => clearInterval(timer),
   };
 }

@@ -58,6 +58,7 @@ function toDoneLine({
   dryRun,
   warm,
   cold,
+  unknown,
   missingBytes,
   unneeded,
   failed,
@@ -65,5 +66,6 @@ function toDoneLine({
   const words = dryRun && failed === 0 ? 'dry run' : outcomeWords[outcome];
   const size = missingBytes === undefined ? 'size not known' : `${toReadableSize(missingBytes)} missing`;
   const looked = dryRun ? [`${cold} cold${cold === 0 ? '' : ` (${size})`}`] : [];
+  if (unknown > 0) looked.push(`${unknown} not known`);
   return `${words}: ${[`${warm} warm`, ...looked, `${unneeded} not needed`, `${failed} failed`].join(', ')}`;
 }

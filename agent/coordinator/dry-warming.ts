@@ -33,7 +33,8 @@ export interface DryLook {
 }
 
 const looksAtOnce = 4;
-const askedLess = 'its manifest was not asked for, after which Harbor would fetch it (--sizes)';
+const askedLess = 'its manifest is not read, since Harbor would then fetch the image (--sizes reads it)';
+const atMost = 'at most, for that is the whole image';
 const unseen = 'the login may not ask Harbor whether it has it (artifact:read)';
 
 /** Whether Harbor has the platforms of an image. @throws Failure */
@@ -94,7 +95,7 @@ function toUnread(open: OpenPlatform, knownBytes: ReadonlyMap<string, number>): 
   }
   if (isLocal === undefined) return { ...named, state: 'unknown', missingBytes: undefined, message: unseen };
   const missingBytes = knownBytes.get(digest);
-  return { ...named, state: 'cold', missingBytes, message: missingBytes === undefined ? askedLess : undefined };
+  return { ...named, state: 'cold', missingBytes, message: missingBytes === undefined ? askedLess : atMost };
 }
 
 function toRead(one: SourcePlatform, missing: readonly ManifestLayer[], isLocal: boolean | undefined): DryPlatform {

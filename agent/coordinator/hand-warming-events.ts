@@ -48,8 +48,9 @@ export type HandWarmEvent =
       readonly outcome: RoundOutcome;
       readonly dryRun: boolean;
       readonly warm: number;
-      /** Of a dry run: images some platform of which is cold, or may be. */
+      /** Of a dry run: images some platform of which is cold; of the others, those some platform of which may be. */
       readonly cold: number;
+      readonly unknown: number;
       /** Of a dry run: all that Harbor would fetch; undefined: some of it is not known. */
       readonly missingBytes: number | undefined;
       readonly unneeded: number;

@@ -41,7 +41,7 @@ class HandWarming {
   readonly #order: HandWarmOrder;
   readonly #parts: HandWarmingParts;
   readonly #onEvent: OnHandWarmEvent;
-  readonly #counts = { warm: 0, cold: 0, unneeded: 0, failed: 0 };
+  readonly #counts = { warm: 0, cold: 0, unknown: 0, unneeded: 0, failed: 0 };
   /** What a dry run found missing, so that what images share counts once. */
   readonly #missing = new Map<string, number | undefined>();
   #worked = false;
@@ -71,15 +71,14 @@ class HandWarming {
   }
 
   finish(): RoundOutcome {
-    const { warm, unneeded, failed, cold } = this.#counts;
+    const { warm, unneeded, failed, cold, unknown } = this.#counts;
     const dryRun = this.#order.dryRun !== 'off';
     const sizes = [...this.#missing.values()];
-    const missingBytes = sizes.includes(undefined)
-      ? undefined
-      : sizes.reduce<number>((sum, one) => sum + (one ?? 0), 0);
-    const isSomethingDone = warm + unneeded + cold + this.#warmedPlatforms > 0;
+    const missingBytes =
+      !dryRun || sizes.includes(undefined) ? undefined : sizes.reduce<number>((sum, one) => sum + (one ?? 0), 0);
+    const isSomethingDone = warm + unneeded + cold + unknown + this.#warmedPlatforms > 0;
     const outcome = failed > 0 ? (isSomethingDone ? 'partial' : 'error') : this.#worked ? 'success' : 'noop';
-    this.#onEvent({ kind: 'done', outcome, dryRun, warm, cold, missingBytes, unneeded, failed });
+    this.#onEvent({ kind: 'done', outcome, dryRun, missingBytes, ...this.#counts });
     return outcome;
   }
 
@@ -178,8 +177,8 @@ class HandWarming {
     }
     if (refusal !== undefined) throw refusal;
     if (!this.#tellMissing(reference, found.missing.map(formatPlatform))) return;
-    if (platforms.every(({ state }) => state === 'warm')) this.#counts.warm += 1;
-    else this.#counts.cold += 1;
+    const states = new Set(platforms.map(({ state }) => state));
+    this.#counts[states.has('cold') ? 'cold' : states.has('unknown') ? 'unknown' : 'warm'] += 1;
   }
 
   #note(reference: ImageReference, platform: Omit<DryPlatform, 'missing'>, missing: DryPlatform['missing']): void {
