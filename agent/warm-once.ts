@@ -11,6 +11,7 @@ import { matchesPattern } from './core/artifact-selection.ts';
 import type { Configuration, ImageSet } from './core/configuration.ts';
 import { toNodePlatform } from './core/demand.ts';
 import { Failure } from './core/failure.ts';
+import { silentLogger } from './core/logger.ts';
 import { formatPlatform, toPlatform } from './core/platform.ts';
 import type { RoundOutcome } from './core/pull-round.ts';
 import { joinResolved, parseResolvedText, resolvedKey } from './core/resolved-document.ts';
@@ -99,7 +100,8 @@ async function findPlatforms({ member }: NodeAgent, signal: AbortSignal): Promis
 
 /** What was resolved for the cluster or kept by an agent on this node, where that can be read. */
 async function readKnown({ settings, member, log }: NodeAgent, signal: AbortSignal): Promise<readonly Resolutions[]> {
-  const kept = await createResolutionsReader(settings.stateDir, log).load();
+  // Whoever warms by hand need not be somebody who may read an agent's state folder.
+  const kept = await createResolutionsReader(settings.stateDir, silentLogger).load();
   const published = await member?.cluster.readResolved(signal).catch((error: unknown) => {
     signal.throwIfAborted();
     log.info({ error: Failure.from(error).message }, 'what was resolved for the cluster could not be read');

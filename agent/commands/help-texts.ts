@@ -73,12 +73,12 @@ Examples:
   stevedore prune --json | jq 'select(.kind == "removed") | {names, reclaimedBytes}'`;
 
 export const warm = `
-For images of a registry with harbor: true behind a proxy-cache project; of others it says that there is nothing to do. Harbor fetches each blob once,
-bounded by warm.maxParallel, warm.maxPerMinute and warm.deadline of the configuration; in the way of warm.method, also where warm.enabled is
-false. No agent has to run; neither a runtime nor a state folder is needed. An image is warm when Harbor holds all its blobs and its manifest, which it stores some 20 s after the last blob.
+For images behind a proxy-cache project of a registry with harbor: true; of others it says that there is nothing to do. Harbor fetches each blob
+once, in the way and within the limits of warm.* in the configuration, also where warm.enabled is false. No agent has to run; neither a runtime nor
+a state folder is needed. An image is warm when Harbor holds all its blobs and its manifest, which it stores some 20 s after the last blob.
 
---dry-run asks for digests and the index alone, so that nothing is fetched. How many bytes are missing it knows of images that the coordinator has
-resolved (at most: their whole size). For all others --sizes reads their manifests, after which Harbor fetches what is cold by itself some 4 minutes later.
+--dry-run asks for digests and indexes alone, so that nothing is fetched, also not later. How many bytes are missing it knows, as an upper bound, of
+images that the coordinator has resolved; of others with --sizes, after which Harbor fetches them by itself within some 4 minutes.
 
 Exit code 3 when a part of the images, or a platform that was named, could not be warmed, 1 when none could.
 

@@ -118,7 +118,7 @@ function createProgram(context: CommandContext, finish: (exitCode: number) => vo
       ).argParser(collect),
     )
     .option('--dry-run', 'only say what is cold')
-    .option('--sizes', 'with --dry-run: also how many bytes, for which Harbor has to be asked in a way that warms')
+    .option('--sizes', 'with --dry-run: read the manifests too, for their sizes; Harbor then fetches what is cold')
     .option('--json', 'print one JSON object a line')
     .addHelpText('after', help.warm)
     .action(async (images: readonly string[], options: WarmCommandOptions) => {

@@ -1,12 +1,15 @@
 /** `stevedore warm` as a process, on the Harbor double; what it costs is counted at the upstream. */
 
 import { spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { toResolvedTexts } from '../../agent/core/resolved-document.ts';
+import { startInProcessCluster } from '../cluster/in-process-cluster.ts';
+import { namespace } from '../cluster/test-cluster.ts';
 import { type Folder, makeFolder } from '../harness/folder.ts';
 import { type Harbor, parseRights, startHarbor } from '../harness/harbor/harbor.ts';
-import { buildImage, buildIndex, buildLayer } from '../harness/images.ts';
+import { type BuiltImage, buildImage, buildIndex, buildLayer } from '../harness/images.ts';
 import { describeWith, needs } from '../harness/needs.ts';
 import { bundledAgent } from './bundle.ts';
 import { stevedore, until } from './running-agent.ts';
@@ -14,7 +17,7 @@ import { stevedore, until } from './running-agent.ts';
 const rights = ['repository:pull', 'repository:list', 'artifact:list', 'artifact:read', 'project:read'];
 const layerBytes = 2e6;
 
-describeWith(needs.registry, 'stevedore warm', () => {
+describeWith([...needs.registry, 'openssl'], 'stevedore warm', () => {
   let harbor: Harbor;
   let folder: Folder;
   let count = 0;
@@ -66,8 +69,8 @@ describeWith(needs.registry, 'stevedore warm', () => {
     return { exited, stdout: () => stdout, interrupt: () => child.kill('SIGINT') };
   }
 
-  /** Two platforms that share a layer. Another repository for every test. @returns what all its blobs and manifests weigh, about */
-  async function pushUpstream(tag = 'v1'): Promise<{ reference: string; repository: string }> {
+  /** Two platforms that share a layer. Another repository for every test. */
+  async function pushUpstream(): Promise<{ reference: string; images: readonly BuiltImage[] }> {
     const repository = `lib/warm-${count}`;
     const shared = buildLayer({ seed: `warm ${count} shared`, sizeBytes: layerBytes });
     const images = ['amd64', 'arm64'].map((architecture) =>
@@ -76,9 +79,9 @@ describeWith(needs.registry, 'stevedore warm', () => {
         layers: [shared, buildLayer({ seed: `warm ${count} ${architecture}`, sizeBytes: layerBytes })],
       }),
     );
-    await harbor.upstream.registry.push(repository, tag, buildIndex(images));
+    await harbor.upstream.registry.push(repository, 'v1', buildIndex(images));
     harbor.upstream.reset();
-    return { reference: `${harbor.host}/px/${repository}:${tag}`, repository };
+    return { reference: `${harbor.host}/px/${repository}:v1`, images };
   }
 
   const both = ['--platform', 'linux/amd64', '--platform', 'linux/arm64'];
@@ -169,6 +172,54 @@ describeWith(needs.registry, 'stevedore warm', () => {
     await harbor.upstream.setState('healthy');
     expect(await running.exited).toBe(0);
     expect(running.stdout()).toMatch(/\ndone: 1 warm, 0 not needed, 0 failed\n$/);
+  });
+
+  test('in a cluster it warms for all its nodes, and knows the sizes of what was resolved for them', async () => {
+    const { reference, images } = await pushUpstream();
+    const cluster = await startInProcessCluster();
+    onTestFinished(() => cluster.remove());
+    for (const architecture of ['amd64', 'arm64']) {
+      const labels = { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': architecture };
+      cluster.server.put('nodes', { metadata: { name: `node-${architecture}`, labels } });
+    }
+    const text = await readFile(join(folder.path, 'config.yaml'), 'utf8');
+    cluster.server.put('configmaps', { metadata: { name: 'stevedore', namespace }, data: { 'config.yaml': text } });
+    const [first] = images;
+    const known = {
+      platform: 'linux/amd64',
+      digest: first?.manifestDigest ?? '',
+      imageId: first?.manifestDigest ?? '',
+    };
+    const platforms = [{ ...known, sizeBytes: 3_000_000, warm: 'cold' } as const];
+    const record = { reference, digest: undefined, isProxied: true, platforms };
+    const { texts } = toResolvedTexts({ images: new Map([[reference, record]]), patterns: new Map() });
+    const published = texts.findIndex((one) => one.includes(reference));
+    const name = `stevedore-resolved-${published}`;
+    cluster.server.put('configmaps', {
+      metadata: { name, namespace },
+      data: { 'resolved.json': texts[published] ?? '' },
+    });
+    const kubeconfig = join(folder.path, 'kubeconfig');
+    await writeFile(kubeconfig, cluster.kubeconfig({ token: await cluster.issueToken('node-amd64') }));
+    const toCluster = ['--node-name', 'node-amd64', '--kubeconfig', kubeconfig, '--namespace', namespace];
+    const inCluster = (...args: readonly string[]) =>
+      stevedore(['warm', ...toCluster, '--state-dir', join(folder.path, 'none'), ...args]);
+
+    const looked = await inCluster('--dry-run', reference);
+    expect(looked).toMatchObject({ code: 0, stderr: '' });
+    expect(looked.stdout).toContain(`cold ${reference} linux/amd64: 2.9 MiB missing: at most`);
+    expect(looked.stdout).toContain(`cold ${reference} linux/arm64: size not known`);
+
+    const ran = await inCluster('--json', reference);
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    const warmed = ran.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { kind: string; platform?: string });
+    expect(warmed.filter(({ kind }) => kind === 'child_warm').map(({ platform }) => platform)).toEqual([
+      'linux/amd64',
+      'linux/arm64',
+    ]);
   });
 
   test('Ctrl-C stops at once', async () => {
