@@ -3,6 +3,7 @@
 import { ask, type Reply } from '../contract/harbor/client.ts';
 import { basic } from '../contract/harbor/subject.ts';
 import type { Login } from './subject.ts';
+import { until } from './waiting.ts';
 
 interface Named {
   readonly id?: number;
@@ -50,15 +51,14 @@ export class AdminApi {
     return JSON.parse((await this.call('GET', path)).body.toString()) as Body;
   }
 
-  /** With all that it holds. What is not there is left alone. */
+  /** With all that it holds; the background of a proxy project may still be adding to that. What is not there is left alone. */
   async removeProject(name: string): Promise<void> {
     if ((await this.try('HEAD', `/projects?project_name=${name}`)).status === 404) return;
-    for (;;) {
+    await until(async () => {
       const repositories = await this.get<Named[]>(`/projects/${name}/repositories?page_size=100`);
-      if (repositories.length === 0) break;
       for (const repository of repositories) await this.remove(toRepositoryPath(repository.name));
-    }
-    await this.remove(`/projects/${name}`);
+      return (await this.try('DELETE', `/projects/${name}`)).status === 200;
+    }, `project ${name} removed`);
   }
 
   async remove(path: string): Promise<void> {

@@ -49,10 +49,19 @@ export interface AgentParts {
   close(): Promise<void>;
 }
 
-/** @param totalMs of one request; default as the coordinator has it */
-export function createAgentParts(host: string, logins: readonly Login[], totalMs = 30_000): AgentParts {
+export interface AgentOptions {
+  readonly host: string;
+  readonly plainHTTP: boolean;
+  /** Of one request; default as the coordinator has it. */
+  readonly totalMs?: number;
+}
+
+export function createAgentParts(
+  logins: readonly Login[],
+  { host, plainHTTP, totalMs = 30_000 }: AgentOptions,
+): AgentParts {
   const registries = () => [
-    { host, plainHTTP: true, insecureSkipVerify: false, caFile: undefined, tokenHosts: [], harbor: true },
+    { host, plainHTTP, insecureSkipVerify: false, caFile: undefined, tokenHosts: [], harbor: true },
   ];
   const platform = { os: 'linux', architecture: 'amd64' };
   const timeouts = { connectMs: 5_000, idleMs: Math.min(20_000, totalMs), totalMs };

@@ -13,6 +13,6 @@ const harbor = { url, admin: { username, password }, ownHost: process.env['HARBO
 
 const make = () => makeRealSubject(harbor);
 
-describeBehaviours(url, make, { isQuick: process.env['HARBOR_QUICK'] === '1' });
+describeBehaviours(url, make, { isQuick: process.env['HARBOR_QUICK'] === '1', isTls: url.startsWith('https:') });
 describeProxyCosts(url, make);
 describeProxyFailures(url, make);

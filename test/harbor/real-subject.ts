@@ -22,6 +22,8 @@ export interface RealHarbor {
 const prefix = 'stevedore-test-';
 /** Between two looks of a proxy project's background (Harbor 2.15.2). */
 const checkPeriodMs = 20_000;
+/** It looks at upstreams every five minutes. */
+const unhealthyMs = 400_000;
 
 interface ScanOverview {
   readonly scan_overview?: Readonly<Record<string, { readonly scan_status: string; readonly severity?: string }>>;
@@ -37,6 +39,7 @@ export async function makeRealSubject({ url, admin, ownHost }: RealHarbor): Prom
   let scanner: TestScanner | undefined;
   let scannerId = '';
   let made = 0;
+  let upstreamState: UpstreamState = 'healthy';
 
   const upstream = await startRegistry();
   ends.push(() => upstream.remove());
@@ -154,12 +157,19 @@ export async function makeRealSubject({ url, admin, ownHost }: RealHarbor): Prom
     },
     removeArtifact: (_, repository, reference) => api.remove(artifactPath(repository, reference)),
     async setUpstream(state: UpstreamState) {
+      if (state === upstreamState) return;
+      upstreamState = state;
       upstream.faults.hang = state === 'hanging';
       upstream.faults.status = typeof state === 'number' ? () => state : undefined;
       if (state === 'down' || state === 'unhealthy') await upstream.stop();
       else await upstream.start();
-      // It checks at once.
-      if (state === 'unhealthy' || state === 'healthy') await api.call('PUT', registryPath, { name: mark });
+      const believes = (status: string) => async () =>
+        (await api.get<{ status: string }>(registryPath)).status === status;
+      // Harbor looks every five minutes; a change of the endpoint is only taken, and makes it look at once, while the upstream answers.
+      if (state === 'unhealthy') await until(believes('unhealthy'), 'an unhealthy upstream', unhealthyMs);
+      if (state !== 'healthy') return;
+      await api.call('PUT', registryPath, { name: mark });
+      await until(believes('healthy'), 'a healthy upstream');
     },
     async remove() {
       await upstream.start();

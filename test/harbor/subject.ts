@@ -40,4 +40,6 @@ export type BehaviourMaker = (checkPeriodMs?: number) => Promise<BehaviourSubjec
 export interface BehaviourOptions {
   /** Leaves out what takes a real Harbor minutes. */
   readonly isQuick?: boolean;
+  /** The harness's gateway has no certificate. */
+  readonly isTls?: boolean;
 }

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { Agent as TlsAgent, request as requestTls } from 'node:https';
 
 export interface Asked {
   readonly method: string;
@@ -20,14 +21,17 @@ export interface Reply {
 }
 
 const agent = new Agent({ keepAlive: true });
+const tlsAgent = new TlsAgent({ keepAlive: true });
 const mostMs = 30_000;
 
 /** @returns once the headers are there */
 export async function open(url: string, { method, path, headers = {}, body, signal }: Asked): Promise<IncomingMessage> {
   const limit = AbortSignal.timeout(mostMs);
-  const { hostname, port } = new URL(url);
+  const { hostname, port, protocol } = new URL(url);
   const ends = signal === undefined ? limit : AbortSignal.any([signal, limit]);
-  const outgoing = request({ host: hostname, port, method, path, headers, agent, signal: ends });
+  const options = { host: hostname, port, method, path, headers, signal: ends };
+  const isTls = protocol === 'https:';
+  const outgoing = isTls ? requestTls({ ...options, agent: tlsAgent }) : request({ ...options, agent });
   outgoing.end(body);
   const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
   incoming.on('error', () => undefined);

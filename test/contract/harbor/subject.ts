@@ -12,7 +12,6 @@ export interface SubjectProject {
 
 export interface HarborSubject {
   readonly name: string;
-  /** Plain http. */
   readonly url: string;
   readonly admin: Login;
   /** Between two looks of a proxy project's background. */

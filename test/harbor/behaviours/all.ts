@@ -10,7 +10,7 @@ export function describeBehaviours(name: string, make: BehaviourMaker, options: 
   describeAccounts(name, make);
   describeListing(name, make);
   describePolicy(name, make);
-  describeResolving(name, make);
-  describeDoctor(name, make);
+  describeResolving(name, make, options);
+  describeDoctor(name, make, options);
   describeWarming(name, make, options);
 }
