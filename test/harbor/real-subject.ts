@@ -7,7 +7,7 @@ import { pushImage } from '../harness/push.ts';
 import { startRegistry } from '../harness/registry.ts';
 import { AdminApi, toRepositoryPath } from './admin-api.ts';
 import { putContent } from './content-push.ts';
-import { startRelay } from './relay.ts';
+import { startRelay, toListenAddress } from './relay.ts';
 import { startScanner, type TestScanner } from './scanner.ts';
 import type { BehaviourSubject, Login, SubjectProject } from './subject.ts';
 import { until } from './waiting.ts';
@@ -45,7 +45,7 @@ export async function makeRealSubject({ url, admin, ownHost }: RealHarbor): Prom
   ends.push(() => upstream.remove());
   let upstreamAddress = upstream.host;
   if (ownHost !== undefined) {
-    const relay = await startRelay(upstream.host);
+    const relay = await startRelay(upstream.host, toListenAddress(ownHost));
     ends.push(() => relay.stop());
     upstreamAddress = `${ownHost}:${relay.port}`;
   }
@@ -118,7 +118,7 @@ export async function makeRealSubject({ url, admin, ownHost }: RealHarbor): Prom
     },
     async useScanner({ name }) {
       if (scanner === undefined) {
-        const started = await startScanner(ownHost === undefined ? '127.0.0.1' : '0.0.0.0');
+        const started = await startScanner(toListenAddress(ownHost));
         scanner = started;
         ends.push(() => started.stop());
         const address = `http://${ownHost ?? '127.0.0.1'}:${started.port}`;

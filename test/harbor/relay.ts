@@ -8,7 +8,12 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-export async function startRelay(target: string): Promise<Relay> {
+/** @param ownHost this machine, as others reach it. @returns where it has to listen for that */
+export function toListenAddress(ownHost: string | undefined): string {
+  return ownHost === undefined || /^(?:127\.|localhost$)/.test(ownHost) ? '127.0.0.1' : '0.0.0.0';
+}
+
+export async function startRelay(target: string, address: string): Promise<Relay> {
   const [host = '', port = ''] = target.split(':');
   const open = new Set<Socket>();
   const keep = (socket: Socket): void => {
@@ -27,7 +32,7 @@ export async function startRelay(target: string): Promise<Relay> {
       one.pipe(other);
     }
   });
-  server.listen(0, '0.0.0.0');
+  server.listen(0, address);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,

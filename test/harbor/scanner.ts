@@ -16,7 +16,7 @@ const reportType = 'application/vnd.security.vulnerability.report; version=1.1';
 const prefix = '/api/v1';
 const itself = { name: 'stevedore-test', vendor: 'stevedore', version: '1' };
 
-/** @param address where Harbor reaches this machine: `127.0.0.1`, or `0.0.0.0` for all of them */
+/** @param address to listen on */
 export async function startScanner(address: string): Promise<TestScanner> {
   const scans = new Map<string, string>();
   const scanner = { severity: 'None' };
