@@ -1,6 +1,7 @@
 /** What the behaviours need of a Harbor, beside what `contract/harbor/subject.ts` has: the double and a real one have the same. */
 
 import type { Login } from '../harness/harbor/harbor.ts';
+import type { RegistryRequest } from '../harness/registry.ts';
 import type { HarborSubject, SubjectProject } from '../contract/harbor/subject.ts';
 
 export type { Login } from '../harness/harbor/harbor.ts';
@@ -42,4 +43,9 @@ export interface BehaviourOptions {
   readonly isQuick?: boolean;
   /** The harness's gateway has no certificate. */
   readonly isTls?: boolean;
+}
+
+/** What was asked of the upstream for clients. Harbor's own look at `/v2/`, for logins and health, comes when it likes. */
+export function upstreamRequests({ upstream }: Pick<BehaviourSubject, 'upstream'>): readonly RegistryRequest[] {
+  return upstream.requests.filter(({ path }) => path !== '/v2/');
 }

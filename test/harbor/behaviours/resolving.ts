@@ -9,7 +9,7 @@ import { askAs, type HarborSubject } from '../../contract/harbor/subject.ts';
 import type { UpstreamState } from '../../harness/harbor/harbor.ts';
 import { never, resolveImage, resolverRights, wantImage, warm } from '../agent-parts.ts';
 import { makeImage, makeIndex } from '../sample-images.ts';
-import type { BehaviourMaker, BehaviourOptions } from '../subject.ts';
+import { type BehaviourMaker, type BehaviourOptions, upstreamRequests } from '../subject.ts';
 import { patientMs, until } from '../waiting.ts';
 import { describeSuite } from './suite.ts';
 
@@ -117,7 +117,7 @@ export function describeResolving(
         const before = await resolveImage(resolver, wantImage(reference));
         subject.upstream.requests.length = 0;
         expect(await resolveImage(resolver, wantImage(reference), before)).toEqual(before);
-        const methods = new Set(subject.upstream.requests.map(({ method, path }) => `${method} ${path}`));
+        const methods = new Set(upstreamRequests(subject).map(({ method, path }) => `${method} ${path}`));
         expect([...methods]).toEqual([`HEAD /v2/lib/still/manifests/v1`]);
       });
 

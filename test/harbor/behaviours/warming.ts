@@ -6,7 +6,13 @@ import { startGateway } from '../../harness/harbor/harbor.ts';
 import { type BuiltIndex, toDigest } from '../../harness/images.ts';
 import { bothPlatforms, never, resolverRights, warm } from '../agent-parts.ts';
 import { blobsOf, makeIndex } from '../sample-images.ts';
-import type { BehaviourMaker, BehaviourOptions, BehaviourSubject, Login } from '../subject.ts';
+import {
+  type BehaviourMaker,
+  type BehaviourOptions,
+  type BehaviourSubject,
+  type Login,
+  upstreamRequests,
+} from '../subject.ts';
 import { patientMs } from '../waiting.ts';
 import { describeSuite } from './suite.ts';
 
@@ -62,7 +68,7 @@ export function describeWarming(
           bothPlatforms.map((platform, at) => [platform, index.images[at]?.manifestDigest ?? '']),
         );
         expect(await warm(warmer, { reference, children })).toMatchObject({ outcome: 'warm', bytes: 0 });
-        expect(subject.upstream.requests).toEqual([]);
+        expect(upstreamRequests(subject)).toEqual([]);
       });
 
       test('a child that a clean-up removed is no longer warm', { timeout: patientMs }, async () => {
@@ -161,7 +167,7 @@ async function pullByAll(
     for (const digest of blobsOf([image]).keys()) await pull('blobs', digest);
   });
   await Promise.all(nodes);
-  expect(subject.upstream.requests).toEqual([]);
+  expect(upstreamRequests(subject)).toEqual([]);
 }
 
 function sizeOf({ images }: BuiltIndex): number {
