@@ -10,6 +10,7 @@ import { KeepAlive, type RetentionRisk } from './keep-alive.ts';
 import type { CredentialsFor, Random } from './parts.ts';
 import { ProjectBook } from './project-book.ts';
 import type { Publication } from './publication.ts';
+import { PublishedRounds } from './published-rounds.ts';
 import { Resolver } from './resolver.ts';
 import { countRound, withoutWarming } from './round-result.ts';
 import { nodesEveryMs, Wanted, type WantedParts } from './wanted.ts';
@@ -26,9 +27,9 @@ export interface CoordinatorParts extends WantedParts {
   readonly harbor: Harbor;
   readonly credentialsFor: CredentialsFor;
   readonly publication: Publication;
-  /** When somebody finished a round last, epoch ms: `Election.resolvedAt`. */
+  /** When somebody published a round last, epoch ms: `Election.resolvedAt`. */
   readonly resolvedAt: () => number | undefined;
-  /** After each round: `Election.roundDone`. Epoch ms. */
+  /** After each round that is published whole: `Election.roundDone`. Epoch ms. */
   readonly onRound: (at: number) => void;
   readonly recorder: HarborRecorder;
   readonly random?: Random;
@@ -49,6 +50,7 @@ export class Coordinator {
   readonly #keepAlive: KeepAlive;
   readonly #watch: HarborWatch;
   readonly #wanted: Wanted;
+  readonly #rounds: PublishedRounds;
   #ownResolver: Resolver | undefined;
   #configuration: Configuration | undefined;
   #risks: readonly RetentionRisk[] = [];
@@ -62,6 +64,7 @@ export class Coordinator {
     const { source, blobs, harbor, credentialsFor, recorder, log, random = Math.random } = parts;
     const isHarbor = (host: string) => this.#harborHosts.includes(host);
     this.#wanted = new Wanted(parts);
+    this.#rounds = new PublishedRounds(parts);
     this.#projects = new ProjectBook({ harbor, credentialsFor });
     const settings = () => this.#configuration?.warm ?? disabledWarm;
     this.#warmer = new Warmer({ source: blobs, harbor, credentialsFor, settings, recorder, log, random });
@@ -104,6 +107,7 @@ export class Coordinator {
       random,
     });
     this.#roundAt = Number.NEGATIVE_INFINITY;
+    this.#rounds.begin();
     try {
       while (!signal.aborted) {
         const now = performance.now();
@@ -117,7 +121,7 @@ export class Coordinator {
         } else if (now >= this.#publishAt) {
           current = warm.overlay(current);
           await this.#publish(current, signal);
-          warm.update(current, this.#wanted.demand(configuration), signal);
+          warm.update(current, this.#wanted.demand(configuration, current), signal);
         }
         const untilMs = Math.min(this.#roundAt, this.#publishAt) - performance.now();
         const isIdle = this.#configuration === undefined;
@@ -151,11 +155,11 @@ export class Coordinator {
   ): Promise<Resolutions> {
     const startedAt = performance.now();
     await this.#wanted.refresh(signal);
-    const demand = this.#wanted.demand(configuration);
+    const demand = this.#wanted.demand(configuration, before);
     const resolutions = warm.overlay(await resolver.resolve(demand, warm.overlay(before), signal));
+    this.#rounds.found();
     await this.#publish(resolutions, signal);
     this.#record(resolutions, startedAt);
-    this.#parts.onRound(Date.now());
     // Also what is not warmed any more has to be ended.
     warm.update(resolutions, demand, signal);
     if (performance.now() >= this.#surveyAt) {
@@ -170,6 +174,7 @@ export class Coordinator {
     this.#publishAt = Number.POSITIVE_INFINITY;
     const { publication, random = Math.random } = this.#parts;
     const isWhole = await publication.write(resolutions, signal);
+    this.#rounds.attempted(isWhole, this.#configuration?.coordinator.intervalMs ?? surveyEveryMs);
     if (!isWhole) this.#publishSoon((0.75 + 0.5 * random()) * publishAgainMs);
   }
 
