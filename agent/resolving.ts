@@ -115,8 +115,8 @@ export class Resolving {
   }
 
   get #isOld(): boolean {
-    const { at } = this.node.origin ?? {};
-    return at === undefined || Date.now() - at > (this.#configuration?.coordinator.intervalMs ?? 0);
+    const { ageMs } = this.node;
+    return ageMs === undefined || ageMs > (this.#configuration?.coordinator.intervalMs ?? 0);
   }
 
   get #isResolved(): boolean {

@@ -11,19 +11,11 @@ import { noResolutions, type Resolutions } from '../core/resolution.ts';
 import { joinResolved, parseResolvedText, resolvedKey } from '../core/resolved-document.ts';
 import { sleep } from '../core/sleep.ts';
 import type { HarborRecorder } from './harbor-recorder.ts';
+import { LeaderWatch, type Leadership } from './leader-watch.ts';
 import { ResolutionsKeeper, type ResolutionsStore } from './resolutions-store.ts';
 import { WarmWaits } from './warm-waits.ts';
 
-/** Who resolves for all. */
-export interface Leadership {
-  /**
-   * `led`: somebody does, perhaps this agent itself; `lost`: nobody, as far as is known; `alone`: nobody ever will; `off`: there is
-   * nothing to resolve.
-   */
-  readonly state: 'led' | 'lost' | 'alone' | 'off';
-  /** When it was last done, epoch ms by the leader's clock; undefined: not yet, as far as this agent knows. */
-  readonly resolvedAt: number | undefined;
-}
+export type { Leadership } from './leader-watch.ts';
 
 export interface NodeResolutionsParts {
   readonly leadership: () => Leadership;
@@ -41,22 +33,26 @@ export interface NodeResolutionsParts {
 
 /** How often it is looked whether somebody leads. */
 const tickMs = 5_000;
-/** After the start nobody may be known to lead only because nobody has been asked yet. */
-const startPatienceMs = 20_000;
-/** Who leads and publishes nothing for so many intervals leads nobody. */
-const staleIntervals = 3;
 /** Nodes that know nothing at all spread their first own round over this, ms at most. */
 const firstSpreadMs = 300_000;
 /** One round for a node alone. */
 const ownRoundLimitMs = 600_000;
 
+interface Own {
+  readonly resolutions: Resolutions;
+  /** Epoch ms, for people. */
+  readonly at: number;
+  /** Monotonic ms. */
+  readonly since: number;
+  readonly publishedAt: number | undefined;
+}
+
 /** What was resolved and counts on this node: what is published, in its absence what was, and in the end what the node finds out for itself. */
 export class NodeResolutions {
   readonly #parts: NodeResolutionsParts;
   readonly #random: () => number;
+  readonly #leader: LeaderWatch;
   readonly #waits = new WarmWaits();
-  /** From when it was asked who leads. */
-  #startedAt: number | undefined;
   #keeper: ResolutionsKeeper | undefined;
   #configuration: Configuration | undefined;
   #labels: Labels | undefined;
@@ -64,18 +60,20 @@ export class NodeResolutions {
   /** What counts now, and what is gone back to for a record that is published no more. */
   #inForce: Resolutions = noResolutions;
   #told: Resolutions = noResolutions;
-  #own:
-    | { readonly resolutions: Resolutions; readonly at: number; readonly publishedAt: number | undefined }
-    | undefined;
+  #own: Own | undefined;
+  /** By the clock of whoever published it, epoch ms. */
   #resolvedAt: number | undefined;
-  #ledSince: number | undefined;
+  /** The same by this node's own clock, monotonic ms. */
+  #since: number | undefined;
+  #hasHeard = false;
   #wasLed: boolean | undefined;
-  /** When this node resolves for itself, epoch ms; undefined: not planned, as somebody leads. */
+  /** When this node resolves for itself, monotonic ms; undefined: not planned, as somebody leads. */
   #ownRoundAt: number | undefined;
 
   constructor(parts: NodeResolutionsParts) {
     this.#parts = parts;
     this.#random = parts.random ?? Math.random;
+    this.#leader = new LeaderWatch(parts.leadership, () => this.#intervalMs);
   }
 
   get resolutions(): Resolutions {
@@ -90,13 +88,19 @@ export class NodeResolutions {
     return { by: 'coordinator', at: this.#resolvedAt };
   }
 
+  /** How long ago what counts was found out, ms; a time of another process by wall clocks, which may be off either way; undefined: nobody knows. */
+  get ageMs(): number | undefined {
+    const since = this.#own?.since ?? this.#since;
+    return since === undefined ? undefined : performance.now() - since;
+  }
+
   /** What was kept of earlier times; what is known already comes before it. Never rejects. */
   async load(store: ResolutionsStore): Promise<void> {
     const keeper = new ResolutionsKeeper(store, this.#parts.log);
     const kept = await keeper.load();
     this.#keeper = keeper;
     this.#inForce = mergeResolutions(kept.resolutions, this.#inForce);
-    this.#resolvedAt ??= kept.resolvedAt;
+    if (this.#resolvedAt === undefined && kept.resolvedAt !== undefined) this.#note(kept.resolvedAt);
     this.#compute();
   }
 
@@ -121,9 +125,9 @@ export class NodeResolutions {
   warmWaits(images: readonly DesiredImage[]): ReadonlyMap<string, WarmWait> {
     if (this.#configuration === undefined) return new Map();
     const { warm } = this.#configuration;
-    this.#noteStart();
+    const led = this.#leader.look();
     const harborHosts = toHarborHosts(this.#configuration);
-    return this.#waits.update(images, { harborHosts, warm, isLed: this.#isLed || this.#isStarting }, Date.now());
+    return this.#waits.update(images, { harborHosts, warm, isLed: led === 'led' || led === 'starting' });
   }
 
   /** Looks who leads, and resolves for the node where nobody does, until the signal fires. */
@@ -140,7 +144,8 @@ export class NodeResolutions {
     try {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(ownRoundLimitMs)]);
       const resolutions = await resolve(this.#inForce, limit);
-      this.#own = { resolutions, at: Date.now(), publishedAt: leadership().resolvedAt };
+      const { resolvedAt: publishedAt } = leadership();
+      this.#own = { resolutions, at: Date.now(), since: performance.now(), publishedAt };
       this.#compute();
     } catch (error) {
       if (signal.aborted) return;
@@ -153,70 +158,48 @@ export class NodeResolutions {
     await this.#keeper?.flush();
   }
 
-  /** Nobody may be known to lead only because nobody has been asked yet. */
-  get #isStarting(): boolean {
-    const sinceMs = performance.now() - (this.#startedAt ?? Number.NEGATIVE_INFINITY);
-    return this.#parts.leadership().state === 'lost' && sinceMs < startPatienceMs;
-  }
-
-  /** Somebody leads, and publishes. */
-  get #isLed(): boolean {
-    const { state, resolvedAt } = this.#parts.leadership();
-    if (state !== 'led') {
-      this.#ledSince = undefined;
-      return false;
-    }
-    this.#ledSince ??= performance.now();
-    const limitMs = staleIntervals * this.#intervalMs;
-    const isNew = performance.now() - this.#ledSince < limitMs;
-    return isNew || (resolvedAt !== undefined && Date.now() - resolvedAt < limitMs);
-  }
-
   get #intervalMs(): number {
     return this.#configuration?.coordinator.intervalMs ?? Number.POSITIVE_INFINITY;
   }
 
-  #noteStart(): void {
-    if (this.#parts.leadership().state === 'off') this.#startedAt = undefined;
-    else this.#startedAt ??= performance.now();
-  }
-
   async #look(signal: AbortSignal): Promise<void> {
-    this.#noteStart();
-    const isLed = this.#isLed;
+    const led = this.#leader.look();
+    const isLed = led === 'led';
     if (isLed !== this.#wasLed) this.#parts.onLeadership();
     this.#wasLed = isLed;
+    if (this.#hear()) this.#tell();
     if (isLed) this.#follow();
-    else if (this.#startedAt === undefined) this.#ownRoundAt = undefined;
-    else if (!this.#isStarting && this.#configuration !== undefined) await this.#goAlone(this.#configuration, signal);
+    else if (led === 'off') this.#ownRoundAt = undefined;
+    else if (led !== 'starting' && this.#configuration !== undefined) {
+      await this.#goAlone(this.#configuration, led === 'alone', signal);
+    }
   }
 
   #follow(): void {
-    const { resolvedAt } = this.#parts.leadership();
     this.#ownRoundAt = undefined;
-    if (this.#own !== undefined && resolvedAt !== this.#own.publishedAt) {
-      this.#parts.log.info({}, 'what the coordinator publishes counts again');
-      this.#own = undefined;
-      this.#compute();
-    }
-    if (resolvedAt !== this.#resolvedAt) this.#tell();
+    if (this.#own === undefined || this.#parts.leadership().resolvedAt === this.#own.publishedAt) return;
+    this.#parts.log.info({}, 'what the coordinator publishes counts again');
+    this.#own = undefined;
+    this.#compute();
   }
 
-  async #goAlone({ coordinator }: Configuration, signal: AbortSignal): Promise<void> {
-    const isAlone = this.#parts.leadership().state === 'alone';
-    const now = Date.now();
-    this.#ownRoundAt ??= isAlone ? now : now + this.#toFirstDelayMs(coordinator.intervalMs, now);
+  async #goAlone({ coordinator }: Configuration, isAlone: boolean, signal: AbortSignal): Promise<void> {
+    const now = performance.now();
+    this.#ownRoundAt ??= isAlone ? now : now + this.#toFirstDelayMs(coordinator.intervalMs);
     if (now < this.#ownRoundAt) return;
     this.#ownRoundAt = now + coordinator.intervalMs * (0.9 + 0.2 * this.#random());
     if (!isAlone) this.#parts.log.warn({}, 'nobody coordinates: this node resolves for itself');
     await this.resolveNow(signal);
   }
 
-  /** With full jitter: all nodes lose their coordinator at once. */
-  #toFirstDelayMs(intervalMs: number, now: number): number {
-    const { at } = this.origin ?? {};
-    if (at === undefined) return this.#random() * Math.min(firstSpreadMs, intervalMs);
-    return Math.max(0, at + intervalMs - now) + this.#random() * intervalMs;
+  /** With full jitter: all nodes lose their coordinator at once. Two intervals at most. */
+  #toFirstDelayMs(intervalMs: number): number {
+    const { images, patterns } = this.#inForce;
+    const { ageMs } = this;
+    if (ageMs === undefined || images.size + patterns.size === 0) {
+      return this.#random() * Math.min(firstSpreadMs, intervalMs);
+    }
+    return Math.max(0, intervalMs - ageMs) + this.#random() * intervalMs;
   }
 
   #compute(): void {
@@ -232,10 +215,28 @@ export class NodeResolutions {
   }
 
   #tell(): void {
-    this.#resolvedAt = this.#parts.leadership().resolvedAt ?? this.#resolvedAt;
+    this.#hear();
     const resolvedAt = this.origin?.at;
     this.#parts.recorder.resolvedAt(resolvedAt);
     this.#keeper?.keep({ resolutions: this.#inForce, resolvedAt }, this.#intervalMs);
+  }
+
+  /** Whether whoever leads told something new. */
+  #hear(): boolean {
+    const { resolvedAt } = this.#parts.leadership();
+    if (resolvedAt === undefined) return false;
+    const isNew = resolvedAt !== this.#resolvedAt;
+    // What this agent hears first may be of any age; what changes before its eyes is new.
+    if (isNew && this.#hasHeard) [this.#resolvedAt, this.#since] = [resolvedAt, performance.now()];
+    else if (isNew) this.#note(resolvedAt);
+    this.#hasHeard = true;
+    return isNew;
+  }
+
+  /** A time in the future is off by as much as it is ahead: it is no reason to wait. */
+  #note(resolvedAt: number): void {
+    this.#resolvedAt = resolvedAt;
+    this.#since = performance.now() - Math.abs(Date.now() - resolvedAt);
   }
 }
 

@@ -16,9 +16,12 @@ const unresolvedMs = 60_000;
 
 /** How long pulls wait for the coordinator: never longer than since the image was first seen so, and not at all where nobody leads. */
 export class WarmWaits {
+  /** Monotonic ms. */
   readonly #since = new Map<string, { readonly state: string; readonly at: number }>();
 
-  update(images: readonly DesiredImage[], settings: WarmWaitSettings, now: number): ReadonlyMap<string, WarmWait> {
+  /** Waits end by the wall clock as it is now: to be asked again at every look, since it may be set. */
+  update(images: readonly DesiredImage[], settings: WarmWaitSettings): ReadonlyMap<string, WarmWait> {
+    const [now, wallNow] = [performance.now(), Date.now()];
     const waits = new Map<string, WarmWait>();
     const seen = new Set<string>();
     for (const image of images) {
@@ -29,7 +32,7 @@ export class WarmWaits {
       const earlier = this.#since.get(reference);
       const at = earlier?.state === state.name ? earlier.at : now;
       this.#since.set(reference, { state: state.name, at });
-      if (settings.isLed) waits.set(reference, { message: state.message, until: at + state.limitMs });
+      if (settings.isLed) waits.set(reference, { message: state.message, until: wallNow + (at + state.limitMs - now) });
     }
     for (const reference of this.#since.keys()) if (!seen.has(reference)) this.#since.delete(reference);
     return waits;

@@ -72,6 +72,19 @@ describe('pulls wait', () => {
   });
 
   test.each([
+    ['back', -365],
+    ['forward', 365],
+  ])('as long as before when the clock is set %s a year meanwhile', async (_, days) => {
+    const node = startWithHarbor();
+    node.warmWaits([cold(sampleDigest('1'))]);
+    await pass(minuteMs);
+    vi.setSystemTime(Date.now() + days * 86_400_000);
+    expect(untilMs(node, cold(sampleDigest('1')))).toBe(29 * minuteMs);
+    await pass(30 * minuteMs);
+    expect(untilMs(node, cold(sampleDigest('1')))).toBe(-minuteMs);
+  });
+
+  test.each([
     ['of another registry', { ...wanted, reference: 'docker.io/library/a:1' }],
     ['that nobody resolves', { ...wanted, isResolvable: false }],
     ['that are warm', { ...wanted, resolved: { ...cold('x').resolved, child: { ...child, warm: 'warm' as const } } }],
