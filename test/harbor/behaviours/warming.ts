@@ -14,7 +14,7 @@ import {
   upstreamRequests,
 } from '../subject.ts';
 import { patientMs } from '../waiting.ts';
-import { describeSuite } from './suite.ts';
+import { describeSuite, type Suite } from './suite.ts';
 
 /** Slow for such sizes: what an abort lets through is then a small part, also on a busy machine. */
 const upstreamBytesPerSecond = 1_000_000;
@@ -30,24 +30,14 @@ export function describeWarming(
 ): void {
   describeSuite(
     `warming on ${name}`,
-    () => make(2_500),
+    () => make(4_000),
     (suite) => {
-      /** A cold image behind a new project, and a robot that may warm it. */
-      const prepare = async (repository: string) => {
-        const { subject } = suite;
-        const { name: project } = await subject.project({ proxy: true });
-        const robot = await subject.robot(project, ...resolverRights);
-        const index = makeIndex(layerSizes);
-        await subject.upstream.push(repository, 'v1', index);
-        subject.upstream.requests.length = 0;
-        subject.upstream.faults.bytesPerSecond = upstreamBytesPerSecond;
-        return { subject, project, robot, index, path: `${project}/${repository}` };
-      };
-
       test('by abort: each blob comes from the upstream once, and twenty nodes that pull by child digest cost it nothing', {
         timeout: patientMs,
+        // A machine that is too busy to pass an abort on lets more of the answer through.
+        retry: 2,
       }, async () => {
-        const { subject, robot, index, path } = await prepare('lib/direct');
+        const { subject, robot, index, path } = await prepare(suite, 'lib/direct');
         const { createWarmer } = suite.agent([robot]);
         const warmer = createWarmer();
         const reference = `${subject.host}/${path}:v1`;
@@ -72,7 +62,7 @@ export function describeWarming(
       });
 
       test('a child that a clean-up removed is no longer warm', { timeout: patientMs }, async () => {
-        const { subject, project, robot, index, path } = await prepare('lib/gone');
+        const { subject, project, robot, index, path } = await prepare(suite, 'lib/gone');
         subject.upstream.faults.bytesPerSecond = undefined;
         const { createWarmer } = suite.agent([robot]);
         const warmer = createWarmer();
@@ -88,7 +78,7 @@ export function describeWarming(
       test('by reading: the blobs are the right ones, and cost the upstream twice', {
         timeout: patientMs,
       }, async () => {
-        const { subject, robot, index, path } = await prepare('lib/read');
+        const { subject, robot, index, path } = await prepare(suite, 'lib/read');
         subject.upstream.faults.bytesPerSecond = undefined;
         const { createWarmer } = suite.agent([robot]);
         const reference = `${subject.host}/${path}:v1`;
@@ -103,7 +93,7 @@ export function describeWarming(
           timeout: patientMs,
         },
         async () => {
-          const { subject, robot, index, path } = await prepare('lib/swallowed');
+          const { subject, robot, index, path } = await prepare(suite, 'lib/swallowed');
           subject.upstream.faults.bytesPerSecond = undefined;
           const gateway = await startGateway({ target: subject.host, passesAborts: false });
           try {
@@ -120,12 +110,18 @@ export function describeWarming(
           }
         },
       );
+    },
+  );
 
+  describeSuite(
+    `warming behind gateways on ${name}`,
+    () => make(500),
+    (suite) => {
       test.skipIf(isQuick || isTls)(
         'behind such a gateway, by manifests alone: Harbor fetches each blob once by itself, and nodes cost nothing (slow: 200 s on a real one)',
         { timeout: slowMs },
         async () => {
-          const { subject, robot, index, path } = await prepare('lib/manifest');
+          const { subject, robot, index, path } = await prepare(suite, 'lib/manifest');
           const gateway = await startGateway({ target: subject.host, passesAborts: false });
           try {
             const { createWarmer } = suite.agent([robot], { host: gateway.host });
@@ -143,6 +139,17 @@ export function describeWarming(
       );
     },
   );
+}
+
+/** A cold image behind a new project, and a robot that may warm it. */
+async function prepare({ subject }: Suite, repository: string) {
+  const { name: project } = await subject.project({ proxy: true });
+  const robot = await subject.robot(project, ...resolverRights);
+  const index = makeIndex(layerSizes);
+  await subject.upstream.push(repository, 'v1', index);
+  subject.upstream.requests.length = 0;
+  subject.upstream.faults.bytesPerSecond = upstreamBytesPerSecond;
+  return { subject, project, robot, index, path: `${project}/${repository}` };
 }
 
 /** Each client takes one platform: the child's manifest, then its blobs. @param look before what they cost is counted */
