@@ -7,6 +7,7 @@ import type { Credential } from '../core/credentials.ts';
 import { Failure } from '../core/failure.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type { Endpoint } from './endpoint.ts';
+import { MovedRepositories } from './moved-repositories.ts';
 import { type FollowedAnswer, followRedirects, type RedirectRule } from './redirects.ts';
 import { hasEmptyChallenge, isUpstreamRefusal, toResponseFailure } from './response-failure.ts';
 import { Tokens, type TokenService, toBasic, toSecrets } from './tokens.ts';
@@ -43,6 +44,7 @@ export class RegistryClient {
   readonly #tokens: Tokens;
   /** How a host wants to be asked. Harbor shows its Bearer challenge only to requests that carry no Authorization. */
   readonly #schemes = new Map<string, TokenService | 'basic'>();
+  readonly #moved = new MovedRepositories();
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -203,15 +205,20 @@ export class RegistryClient {
     exchange: Exchange<Response>,
   ): Promise<FollowedAnswer<Response>> {
     const { method, maxBytes, operation, accept, range, isVerified, redirects: rule = 'everywhere' } = request;
-    const start = new URL(`v2/${request.repository}/${request.path}`, endpoint.base);
-    return followRedirects(start, endpoint, { rule, isVerified }, (url, isForeign) => {
+    const { origin } = endpoint.base;
+    const repository = this.#moved.nameOf(origin, request.repository);
+    const start = new URL(`v2/${repository}/${request.path}`, endpoint.base);
+    const get = (url: URL, isForeign: boolean): Promise<Response> => {
       const headers = {
         ...(accept === undefined ? {} : { accept }),
         ...(range === undefined ? {} : { range }),
         ...(authorization === undefined || isForeign ? {} : { authorization }),
       };
       return exchange(endpoint, { method, url, headers, maxBytes, operation }, signal);
-    });
+    };
+    return followRedirects(start, endpoint, { rule, isVerified }, get, (response, target) =>
+      this.#moved.note(origin, repository, request.path, response, target),
+    );
   }
 }
 

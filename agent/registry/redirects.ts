@@ -31,6 +31,7 @@ export function isRedirect(response: HttpResponse): boolean {
 
 /**
  * @param get asks one address, with the credential or, `isForeign`, without.
+ * @param onRedirect told of each redirect that is followed.
  * @throws Failure `upstream` for redirects that lead nowhere; else as `get`.
  */
 export async function followRedirects<Response extends HttpResponse>(
@@ -38,6 +39,7 @@ export async function followRedirects<Response extends HttpResponse>(
   endpoint: Endpoint,
   { rule, isVerified }: Redirected,
   get: (url: URL, isForeign: boolean) => Promise<Response>,
+  onRedirect?: (response: Response, target: URL) => void,
 ): Promise<FollowedAnswer<Response>> {
   let url = start;
   let isForeign = false;
@@ -49,6 +51,7 @@ export async function followRedirects<Response extends HttpResponse>(
     if (rule === 'inRegistry' && !isInRegistry) return { response, isForeign };
     if (redirects === maxRedirects)
       throw new Failure('upstream', `${endpoint.host} redirects more than ${maxRedirects} times`);
+    onRedirect?.(response, target);
     // Once away the credential stays away, also where a later redirect leads back.
     isForeign ||= !isSameOrigin(target, endpoint.base);
     url = target;

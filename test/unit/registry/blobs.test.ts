@@ -52,6 +52,33 @@ describe('whether a blob is there', () => {
     await source.discardBlob(reference, blob, [], never);
   });
 
+  test('once the registry has sent a read elsewhere for good, HEADs go there too, which it would not redirect', async () => {
+    const { server, source } = await start(() => ({ status: 404 }));
+    const location = `/v2/hub/library/nginx/blobs/${blob.digest}`;
+    server.use(({ method, path }) =>
+      method === 'GET' && path.startsWith('/v2/hub/nginx/') ? { status: 301, headers: { location } } : undefined,
+    );
+    server.on('HEAD', location, { status: 200 });
+    server.on('GET', location, { status: 200, body: bytes });
+    const reference = referenceOf(server, 'hub/nginx:v1');
+    expect(await source.hasBlob(reference, blob.digest, [], never)).toBe(false);
+    await source.touchBlob(reference, blob.digest, [], never);
+    expect(await source.hasBlob(reference, blob.digest, [], never)).toBe(true);
+  });
+
+  test('a redirect that is not for good is asked for again', async () => {
+    const { server, source } = await start(() => ({ status: 404 }));
+    const location = `/v2/hub/other/blobs/${blob.digest}`;
+    server.use(({ method, path }) =>
+      method === 'GET' && path.startsWith('/v2/hub/nginx/') ? { status: 307, headers: { location } } : undefined,
+    );
+    server.on('HEAD', location, { status: 200 });
+    server.on('GET', location, { status: 200, body: bytes });
+    const reference = referenceOf(server, 'hub/nginx:v1');
+    await source.discardBlob(reference, blob, [], never);
+    expect(await source.hasBlob(reference, blob.digest, [], never)).toBe(false);
+  });
+
   test.each([
     [429, 'rate_limited'],
     [500, 'upstream'],
