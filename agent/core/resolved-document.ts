@@ -7,12 +7,14 @@ import { createHash } from 'node:crypto';
 import { type Fields, toFields, toList } from './checked-text.ts';
 import { resolvedConfigMaps } from './resolved-config-maps.ts';
 import { noResolutions, type ResolvedImage, type ResolvedPattern, type Resolutions } from './resolution.ts';
-import { parseImage, parsePattern } from './resolved-record.ts';
+import { Faults, parseImage, parsePattern } from './resolved-record.ts';
 
 /** In each ConfigMap's data. */
 export const resolvedKey = 'resolved.json';
 /** A ConfigMap holds 1 MiB, with its name and the rest. */
 const maxTextBytes = 900 * 1024;
+/** More than fit into such a text. */
+const maxRecords = 20_000;
 /** A newer minor version only adds keys and is read; another major one is not. */
 const version = '1.0';
 
@@ -57,21 +59,31 @@ export function toResolvedTexts({ images, patterns }: Resolutions, maxBytes: num
   return { texts, omitted };
 }
 
-/** Reads one ConfigMap's text. Never throws: what cannot be read is left out. */
+/**
+ * Reads one ConfigMap's text. Never throws: what cannot be read is left out, and so is the rest of a text of which too much cannot be. Any text of a
+ * ConfigMap's size takes well below a second.
+ */
 export function parseResolvedText(text: string | undefined): ParsedResolved {
   // As the manifests make it: nobody has resolved anything yet.
   if (text === undefined || text === '') return { ...noResolutions, dropped: 0 };
+  const records = toRecords(text);
+  if (records === undefined) return { ...noResolutions, dropped: 1 };
   const images = new Map<string, ResolvedImage>();
   const patterns = new Map<string, ResolvedPattern>();
-  let dropped = 0;
-  for (const entry of toRecords(text)) {
-    const image = entry === undefined ? undefined : parseImage(entry);
-    const pattern = entry === undefined || image !== undefined ? undefined : parsePattern(entry);
+  const faults = new Faults();
+  let [looked, dropped] = [0, 0];
+  for (const entry of records.slice(0, maxRecords)) {
+    if (faults.areTooMany) break;
+    // What is neither is told without an Error: a newer coordinator may write other records too.
+    const fields = toRecord(entry);
+    const image = typeof fields['reference'] === 'string' ? parseImage(fields, faults) : undefined;
+    const pattern = typeof fields['key'] === 'string' ? parsePattern(fields, faults) : undefined;
     if (image !== undefined) images.set(image.reference, image);
     else if (pattern !== undefined) patterns.set(pattern.key, pattern);
     else dropped += 1;
+    looked += 1;
   }
-  return { images, patterns, dropped };
+  return { images, patterns, dropped: dropped + records.length - looked };
 }
 
 /** The texts of all ConfigMaps put together; of a record that is in several the last counts. */
@@ -102,22 +114,20 @@ function takeFitting(records: readonly string[], maxBytes: number): readonly str
   });
 }
 
-/** Undefined for what is no map. */
-function toRecords(text: string): readonly (Fields | undefined)[] {
+/** Undefined: it is no such text. */
+function toRecords(text: string): readonly unknown[] | undefined {
   try {
     const document = toFields(JSON.parse(text), 'the text');
     const written = String(document['version']);
-    if (written.split('.')[0] !== version.split('.')[0]) return [undefined];
-    return toList(document['records'], 'records').map((record) => {
-      try {
-        return toFields(record, 'a record');
-      } catch {
-        return undefined;
-      }
-    });
+    if (written.split('.')[0] !== version.split('.')[0]) return undefined;
+    return toList(document['records'], 'records');
   } catch {
-    return [undefined];
+    return undefined;
   }
+}
+
+function toRecord(entry: unknown): Fields {
+  return typeof entry === 'object' && entry !== null ? (entry as Fields) : {};
 }
 
 function known<T>(record: T | undefined): T[] {

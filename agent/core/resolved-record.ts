@@ -19,10 +19,33 @@ const maxMembers = 1_000;
 const maxPlatforms = 100;
 const maxMessageLength = 1_000;
 const maxKeyLength = 100;
+/** Each costs an Error, and a text of 1 MiB has room for half a million. */
+const maxFaults = 1_000;
+
+/** What could not be read of one text. */
+export class Faults {
+  #left = maxFaults;
+
+  /** Nothing more is worth a look. */
+  get areTooMany(): boolean {
+    return this.#left <= 0;
+  }
+
+  /** Undefined: it cannot be read, or is not looked at any more. */
+  ifReadable<T>(parse: () => T): T | undefined {
+    if (this.areTooMany) return undefined;
+    try {
+      return parse();
+    } catch {
+      this.#left -= 1;
+      return undefined;
+    }
+  }
+}
 
 /** Undefined: it is none. */
-export function parseImage(fields: Fields): ResolvedImage | undefined {
-  return ifReadable(() => ({
+export function parseImage(fields: Fields, faults: Faults): ResolvedImage | undefined {
+  return faults.ifReadable(() => ({
     reference: toReference(fields['reference']),
     digest: fields['digest'] === undefined ? undefined : toDigest(fields['digest']),
     isProxied: fields['isProxied'] === true,
@@ -33,14 +56,14 @@ export function parseImage(fields: Fields): ResolvedImage | undefined {
 }
 
 /** Undefined: it is none. */
-export function parsePattern(fields: Fields): ResolvedPattern | undefined {
-  return ifReadable(() => {
+export function parsePattern(fields: Fields, faults: Faults): ResolvedPattern | undefined {
+  return faults.ifReadable(() => {
     const key = toText(fields['key'], 'key');
     if (!/^[A-Za-z0-9_-]+$/.test(key) || key.length > maxKeyLength) throw new Error('key is none');
     return {
       key,
-      members: [...new Set(toReadable(fields['members'], toMember))].slice(0, maxMembers).toSorted(),
-      excluded: toReadable(fields['excluded'], toExcluded).slice(0, maxMembers),
+      members: [...new Set(toReadable(fields['members'], toMember, faults))].toSorted(),
+      excluded: toReadable(fields['excluded'], toExcluded, faults),
       excludedCount: toNumber(fields['excludedCount'], 'excludedCount'),
       ...toFailure(fields, 'failure'),
     };
@@ -108,15 +131,10 @@ function toDigest(value: unknown): string {
   return text;
 }
 
-/** The entries of a list that can be read. */
-function toReadable<T>(value: unknown, parse: (entry: unknown) => T): T[] {
-  return toList(value, 'a list').flatMap((entry) => ifReadable(() => [parse(entry)]) ?? []);
-}
-
-function ifReadable<T>(parse: () => T): T | undefined {
-  try {
-    return parse();
-  } catch {
-    return undefined;
-  }
+/** The first entries of a list, those that can be read. A list that ends for its faults is none: it would look like one that became shorter. */
+function toReadable<T>(value: unknown, parse: (entry: unknown) => T, faults: Faults): T[] {
+  const entries = toList(value, 'a list').slice(0, maxMembers);
+  const readable = entries.flatMap((entry) => faults.ifReadable(() => [parse(entry)]) ?? []);
+  if (faults.areTooMany) throw new Error('too much cannot be read');
+  return readable;
 }

@@ -8,7 +8,7 @@ import type { Logger } from '../core/logger.ts';
 import { mergeResolutions, toHarborHosts, toOwnResolutions, toSelectedSets } from '../core/own-resolutions.ts';
 import type { WarmWait } from '../core/pull-planner.ts';
 import { noResolutions, type Resolutions } from '../core/resolution.ts';
-import { joinResolved, parseResolvedText, resolvedKey } from '../core/resolved-document.ts';
+import { ResolvedReader } from '../core/resolved-reader.ts';
 import { sleep } from '../core/sleep.ts';
 import type { HarborRecorder } from './harbor-recorder.ts';
 import { LeaderWatch, type Leadership } from './leader-watch.ts';
@@ -56,7 +56,8 @@ export class NodeResolutions {
   #keeper: ResolutionsKeeper | undefined;
   #configuration: Configuration | undefined;
   #labels: Labels | undefined;
-  #published: readonly ResolvedConfigMap[] | Resolutions = noResolutions;
+  readonly #reader = new ResolvedReader();
+  #published: Resolutions = noResolutions;
   /** What counts now, and what is gone back to for a record that is published no more. */
   #inForce: Resolutions = noResolutions;
   #told: Resolutions = noResolutions;
@@ -117,7 +118,7 @@ export class NodeResolutions {
 
   /** Those of the ConfigMaps that are there, or what the coordinator in this very process found. */
   setPublished(published: readonly ResolvedConfigMap[] | Resolutions): void {
-    this.#published = published;
+    this.#published = 'images' in published ? published : this.#reader.read(published);
     this.#compute();
   }
 
@@ -205,7 +206,7 @@ export class NodeResolutions {
   #compute(): void {
     const [configuration, labels] = [this.#configuration, this.#labels];
     if (configuration === undefined || labels === undefined) return;
-    const known = mergeResolutions(this.#inForce, toResolutions(this.#published));
+    const known = mergeResolutions(this.#inForce, this.#published);
     const all = mergeResolutions(known, this.#own?.resolutions ?? noResolutions);
     this.#inForce = toOwnResolutions(all, toSelectedSets(configuration, labels));
     this.#tell();
@@ -238,9 +239,4 @@ export class NodeResolutions {
     this.#resolvedAt = resolvedAt;
     this.#since = performance.now() - Math.abs(Date.now() - resolvedAt);
   }
-}
-
-function toResolutions(published: readonly ResolvedConfigMap[] | Resolutions): Resolutions {
-  if ('images' in published) return published;
-  return joinResolved(published.map(({ data }) => parseResolvedText(data[resolvedKey])));
 }
