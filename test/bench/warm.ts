@@ -48,7 +48,12 @@ export async function runWarm({ quick, nodes, imageMib, variants, harbor }: Warm
     const place =
       harbor === undefined ? await startDouble(isShort ? shortPeriodMs : undefined) : await prepareReal(harbor);
     try {
-      results.push(await runVariant(variant, place, load));
+      const result = await runVariant(variant, place, load);
+      results.push(result);
+      const { upstream, lastNodeAfter } = result;
+      console.log(
+        `  upstream ${upstream.timesTheImage.toFixed(2)} times the image, last node after ${lastNodeAfter.toFixed(0)} s`,
+      );
     } finally {
       await place.remove();
     }
