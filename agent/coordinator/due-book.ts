@@ -7,8 +7,10 @@ import type { Random } from './parts.ts';
 type Wanted = Pick<WantedImage, 'platforms' | 'credentials' | 'everyMs'>;
 
 interface Done {
-  /** Monotonic ms. */
+  /** When it was asked for, and when it is to be asked for again; monotonic ms. */
+  readonly at: number;
   readonly nextAt: number;
+  readonly everyMs: number;
   readonly failures: number;
   /** What was asked for; undefined: somebody else asked. */
   readonly asked: string | undefined;
@@ -51,16 +53,17 @@ export class DueBook {
     return performance.now() >= done.nextAt - earlierMs;
   }
 
-  /** @param failure undefined: it worked */
-  done(name: string, wanted: Wanted, failure: Failure | undefined): void {
+  /** @param failure undefined: it worked. @param withinMs what is about to change is asked for again so soon */
+  done(name: string, wanted: Wanted, failure: Failure | undefined, withinMs = Number.POSITIVE_INFINITY): void {
     const failures = failure === undefined ? 0 : (this.#done.get(name)?.failures ?? 0) + 1;
     const { everyMs } = wanted;
-    const usualMs = everyMs * this.#factor;
+    const usualMs = Math.min(everyMs, Math.max(failedAtLeastMs, withinMs)) * this.#factor;
     const waitMs =
       failure === undefined
         ? usualMs
         : Math.min(usualMs, Math.max(failedAtLeastMs, backoffMs(failure, failures, this.#random())));
-    this.#done.set(name, { nextAt: performance.now() + waitMs, failures, asked: toKey(wanted) });
+    const at = performance.now();
+    this.#done.set(name, { at, nextAt: at + waitMs, everyMs, failures, asked: toKey(wanted) });
   }
 
   /** The first of all, monotonic ms; `Infinity`: there is none. */
@@ -76,7 +79,8 @@ export class DueBook {
   /** What somebody else asked for counts once, for what it found whole. */
   #doneOf(name: string, wanted: Wanted): Done | undefined {
     const done = this.#done.get(name);
-    if (done !== undefined || this.#assumed === undefined || this.#assumedAt === undefined) return done;
+    if (done !== undefined) return this.#retimed(name, done, wanted);
+    if (this.#assumed === undefined || this.#assumedAt === undefined) return undefined;
     const image = this.#assumed.images.get(name);
     const pattern = this.#assumed.patterns.get(name);
     const isWhole =
@@ -84,9 +88,22 @@ export class DueBook {
       image.failure === undefined &&
       wanted.platforms.every((platform) => image.platforms.some((one) => one.platform === platform));
     if (!isWhole && (pattern === undefined || pattern.failure !== undefined)) return undefined;
-    const assumed = { nextAt: this.#assumedAt + wanted.everyMs, failures: 0, asked: undefined };
+    const { everyMs } = wanted;
+    const at = this.#assumedAt;
+    const assumed = { at, nextAt: at + everyMs, everyMs, failures: 0, asked: undefined };
     this.#done.set(name, assumed);
     return assumed;
+  }
+
+  /** A configuration that asks for it more often, or more seldom, counts from when it was asked for last. */
+  #retimed(name: string, done: Done, { everyMs }: Wanted): Done {
+    if (done.everyMs === everyMs) return done;
+    const usualAt = done.at + everyMs * this.#factor;
+    // What failed, or is about to change, keeps its own earlier time.
+    const isSooner = done.nextAt < done.at + 0.9 * done.everyMs;
+    const retimed = { ...done, everyMs, nextAt: isSooner ? Math.min(done.nextAt, usualAt) : usualAt };
+    this.#done.set(name, retimed);
+    return retimed;
   }
 }
 
