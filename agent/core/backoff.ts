@@ -49,6 +49,12 @@ const classes: Readonly<Record<FailureCode, BackoffClass>> = {
   quota: { floorMs: 5 * minute, baseMs: 5 * minute, capMs: 10 * minute },
 };
 
+/**
+ * Of what whoever resolves the image was given: he asks within minutes while a scan runs, and what he finds ends the wait. Doubling up to the hour,
+ * for one who does not hear of him.
+ */
+const givenOutElsewhere: BackoffClass = { floorMs: 2 * minute, baseMs: 2 * minute, capMs: 60 * minute };
+
 /** Where the detail tells more than the code. */
 const detailClasses: Readonly<Partial<Record<FailureDetail, BackoffClass>>> = {
   // Harbor's false 404 of a proxy project: over as soon as the upstream answers, at the latest with Harbor's check every 5 min.
@@ -60,10 +66,12 @@ const detailClasses: Readonly<Partial<Record<FailureDetail, BackoffClass>>> = {
 /**
  * Milliseconds to wait after the `failures`-th failure in a row (1 for the first).
  * @param random 0 to 1, as Math.random gives it. What the server asked for (`Retry-After`) is a lower bound.
+ * @param isGivenOut whoever resolves the image was not refused it: of a refusal by policy it is then not known that it lasts
  */
-export function backoffMs(failure: Failure, failures: number, random: number): number {
+export function backoffMs(failure: Failure, failures: number, random: number, isGivenOut = false): number {
   const { code, detail } = failure;
-  const chosen = (detail === undefined ? undefined : detailClasses[detail]) ?? classes[code];
+  const own = isGivenOut && detail === 'policy_blocked' ? givenOutElsewhere : undefined;
+  const chosen = own ?? (detail === undefined ? undefined : detailClasses[detail]) ?? classes[code];
   const span = Math.min(chosen.capMs, chosen.baseMs * 2 ** Math.min(failures - 1, 30));
   return Math.max(chosen.floorMs + random * span, Math.min(failure.retryAfterMs ?? 0, longestRetryAfterMs));
 }

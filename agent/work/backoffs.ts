@@ -32,10 +32,10 @@ export class Backoffs {
     return this.#attempts.values().some(({ failure }) => failure.code === 'auth');
   }
 
-  /** Notes a failed attempt and returns its wait in ms. */
-  failed(reference: string, failure: Failure, credentials: readonly Credential[]): number {
+  /** Notes a failed attempt and returns its wait in ms. @param isGivenOut as of `backoffMs` */
+  failed(reference: string, failure: Failure, credentials: readonly Credential[], isGivenOut = false): number {
     const failures = (this.#attempts.get(reference)?.failures ?? 0) + 1;
-    const delayMs = backoffMs(failure, failures, this.#random());
+    const delayMs = backoffMs(failure, failures, this.#random(), isGivenOut);
     this.#attempts.set(reference, {
       failures,
       failure,

@@ -166,7 +166,7 @@ export class PullRunner {
       if (isRuntimeUnavailable(failure)) {
         this.#parts.onRuntimeLost(runtime, failure);
       } else {
-        const retryInMs = Math.round(this.backoffs.failed(reference, failure, credentials));
+        const retryInMs = Math.round(this.backoffs.failed(reference, failure, credentials, isGivenOut(image)));
         const { code, detail, message } = failure;
         this.#parts.log.warn({ image: reference, code, detail, error: message, retryInMs }, 'pull failed');
       }
@@ -177,6 +177,11 @@ export class PullRunner {
 
 function toNames({ reference, pullReference }: DesiredImage, manifest: ManifestSummary | undefined): readonly string[] {
   return [reference, pullReference, ...(manifest === undefined ? [] : [manifest.imageId])];
+}
+
+/** Somebody resolves it for this node, and was not refused it. */
+function isGivenOut({ isResolvable, resolved }: DesiredImage): boolean {
+  return isResolvable && resolved?.child !== undefined && resolved.refusal === undefined;
 }
 
 /** What another answer, or another outcome, may follow from. The digest of an index behind a proxy cache says nothing. */

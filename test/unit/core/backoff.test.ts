@@ -25,6 +25,15 @@ describe('backoffMs', () => {
     }
   });
 
+  test('a refusal of what the coordinator was given is tried again within minutes, then hourly', () => {
+    const refused = new Failure('policy', '412', { detail: 'policy_blocked' });
+    expect(backoffMs(refused, 1, 0, true)).toBe(2 * minute);
+    expect(backoffMs(refused, 1, 1, true)).toBe(4 * minute);
+    expect(backoffMs(refused, 100, 1, true)).toBe(62 * minute);
+    expect(backoffMs(new Failure('policy', 'no', { detail: 'not_allowed' }), 1, 0, true)).toBe(60 * minute);
+    expect(backoffMs(new Failure('network', 'no'), 1, 1, true)).toBe(2_500);
+  });
+
   test.each<[FailureCode, number, number]>([
     ['network', 0.5, 300.5],
     ['timeout', 0.5, 300.5],

@@ -255,6 +255,39 @@ describe('a refused image', () => {
     await pass();
     expect(await names()).toContain(tag);
   });
+
+  test('a pull that its registry refused while the coordinator was given the image is tried again within minutes', async () => {
+    const image = release(1_000);
+    node.runtime.failNext('pull', new Failure('policy', 'its scan runs', { detail: 'policy_blocked' }));
+    node.reconciler.setResolutions(resolved(image));
+    want();
+    await pass(60_000);
+    expect(node.looked?.plan.waiting).toMatchObject([{ reference: tag, reason: 'backoff', failure: 'policy' }]);
+    await pass(240_000);
+    expect(await names()).toContain(tag);
+  });
+
+  test('a pull that its registry refused waits no longer than for the refusal to be published and to end', async () => {
+    const image = release(1_000);
+    node.runtime.failNext('pull', new Failure('policy', 'its scan runs', { detail: 'policy_blocked' }));
+    node.reconciler.setResolutions(resolved(image));
+    want();
+    await pass(1_000);
+    node.reconciler.setResolutions(resolved(image, {}, refusal));
+    await pass(1_000);
+    expect(node.looked?.plan.refused).toMatchObject([{ reference: tag }]);
+    node.reconciler.setResolutions(resolved(image));
+    await pass(1_000);
+    expect(await names()).toContain(tag);
+  });
+
+  test('a pull that its registry refused waits an hour where nobody resolves', async () => {
+    release(1_000);
+    node.runtime.failNext('pull', new Failure('policy', 'its scan runs', { detail: 'policy_blocked' }));
+    want();
+    await pass(55 * 60_000);
+    expect(node.looked?.plan.waiting).toMatchObject([{ reference: tag, reason: 'backoff', failure: 'policy' }]);
+  });
 });
 
 test('pulls wait for the warming as long as it takes, without a question to the registry', async () => {
