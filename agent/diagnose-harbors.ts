@@ -4,6 +4,7 @@ import type { Configuration } from './core/configuration.ts';
 import type { Credential } from './core/credentials.ts';
 import { Failure } from './core/failure.ts';
 import { parseReference, storedName } from './core/image-reference.ts';
+import { noResolutions, type Resolutions } from './core/resolution.ts';
 import type { CredentialsFor, Diagnosis } from './diagnose.ts';
 import { checkHarbor } from './doctor/harbor-check.ts';
 import { type ProjectNeeds, toProjectNeeds } from './doctor/harbor-needs.ts';
@@ -63,7 +64,7 @@ async function diagnoseProjects(
   all: readonly (readonly [ProjectNeeds, HarborLogin])[],
   seen: SeenProjects,
 ): Promise<void> {
-  const desired = await readDesired(diagnosis, configuration);
+  const { desired, resolutions } = await readDesired(diagnosis, configuration);
   const { keepAlive: keepsAlive } = configuration.coordinator;
   const lists = new Map<string, readonly HarborProject[] | Failure>();
   for (const [needs, login] of all) {
@@ -82,7 +83,7 @@ async function diagnoseProjects(
         const found = await checkProjects({ harbor, login, listed }, needs, tell, signal);
         seen.projects.push(...found.map((project) => ({ ...project, host: needs.host })));
         if (found.length === 0) seen.closed.add(name);
-        const parts = { harbor, login, desired, keepsAlive, now: Date.now };
+        const parts = { harbor, login, desired, resolutions, keepsAlive, now: Date.now };
         for (const project of found) await checkRetention(parts, project, tell, signal);
       },
     });
@@ -104,11 +105,15 @@ async function listProjects(
 }
 
 /** What the image sets name, and what their patterns were last resolved to by an agent on this node. */
-async function readDesired({ settings, log }: Diagnosis, { imageSets }: Configuration): Promise<ReadonlySet<string>> {
+async function readDesired(
+  { settings, log }: Diagnosis,
+  { imageSets }: Configuration,
+): Promise<{ readonly desired: ReadonlySet<string>; readonly resolutions: Resolutions }> {
   const kept = await createResolutionsReader(settings.stateDir, log).load();
-  const members = [...(kept?.resolutions.patterns.values() ?? [])].flatMap((pattern) => pattern.members);
+  const resolutions = kept?.resolutions ?? noResolutions;
+  const members = [...resolutions.patterns.values()].flatMap((pattern) => pattern.members);
   const images = imageSets.flatMap((set) => set.images.map((image) => storedName(parseReference(image))));
-  return new Set([...images, ...members]);
+  return { desired: new Set([...images, ...members]), resolutions };
 }
 
 function withoutDoubles(credentials: readonly Credential[]): readonly Credential[] {

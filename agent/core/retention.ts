@@ -33,7 +33,8 @@ export interface RetainableArtifact {
 
 export interface TagAtRisk {
   readonly repository: string;
-  readonly tag: string;
+  /** Undefined: it has none. */
+  readonly tag: string | undefined;
   readonly digest: string;
   /** How long a rule still retains it, ms; 0: the next run deletes it. */
   readonly leftMs: number;
@@ -158,6 +159,13 @@ export function findAtRisk(
   return { atRisk: atRisk.toSorted(byName), unknownTemplates: [...new Set(unknown)].toSorted() };
 }
 
+/** When it goes: `by the next run`, `within a day`, `in 2 days`. */
+export function toDeletionTime({ leftMs }: Pick<TagAtRisk, 'leftMs'>): string {
+  if (leftMs <= 0) return 'by the next run';
+  const days = Math.floor(leftMs / dayMs);
+  return days === 0 ? 'within a day' : `in ${days} ${days === 1 ? 'day' : 'days'}`;
+}
+
 function addHolds(
   rule: RetentionRule,
   all: readonly RetainableArtifact[],
@@ -196,7 +204,8 @@ function toRisks({ repository, digest, tags }: RetainableArtifact, holds: readon
   if (leftMs > ((periodDays ?? 0) * dayMs) / 3) return [];
   const isRenewedByPull = best?.template.isRenewedByPull ?? false;
   const rule = best === undefined ? 'no rule names it' : best.template.words(best.parameter);
-  return tags.map(({ name }) => ({ repository, tag: name, digest, leftMs, periodDays, isRenewedByPull, rule }));
+  const names = tags.length === 0 ? [undefined] : tags.map(({ name }) => name);
+  return names.map((tag) => ({ repository, tag, digest, leftMs, periodDays, isRenewedByPull, rule }));
 }
 
 const compiled = new WeakMap<RetentionSelector, (name: string) => boolean>();
@@ -229,6 +238,6 @@ function parameterOf({ template, parameters }: RetentionRule, { by }: Template):
 }
 
 function byName(a: TagAtRisk, b: TagAtRisk): number {
-  const [one, other] = [`${a.repository}:${a.tag}`, `${b.repository}:${b.tag}`];
-  return one < other ? -1 : one > other ? 1 : 0;
+  const [one, other] = [a, b].map(({ repository, tag, digest }) => `${repository}:${tag ?? digest}`);
+  return one === other ? 0 : (one ?? '') < (other ?? '') ? -1 : 1;
 }

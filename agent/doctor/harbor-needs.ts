@@ -96,26 +96,18 @@ const quota: readonly ProjectNeed[] = ['project', 'quota'].map((resource) => ({
 const keptAlive: readonly ProjectNeed[] = [
   { resource: 'tag-retention', action: 'read', neededFor: 'coordinator.keepAlive', weight: 'required' },
   { resource: 'artifact', action: 'list', neededFor: 'coordinator.keepAlive', weight: 'required' },
+  // A proxy cache holds images without their tag, which no list names.
+  { resource: 'artifact', action: 'read', neededFor: 'coordinator.keepAlive', weight: 'required', onlyProxied: true },
 ];
 
 /** Accessories and scans come with the list; a child's, one by one. */
-function toPatternNeeds({ labels, signed, signedBy }: RepositoryPattern): readonly ProjectNeed[] {
+function toPatternNeeds({ signed, signedBy }: RepositoryPattern): readonly ProjectNeed[] {
   const neededFor = 'resolving repository patterns';
   const isSigned = signed !== undefined || signedBy.length > 0;
   return [
     { resource: 'repository', action: 'list', neededFor, weight: 'required' },
     { resource: 'artifact', action: 'list', neededFor, weight: 'required' },
     ...(isSigned ? [{ ...warmed, neededFor: 'signed', weight: 'required', onlyProxied: false } as const] : []),
-    ...(labels.length === 0
-      ? []
-      : [
-          {
-            resource: 'label',
-            action: 'list',
-            neededFor: 'asking for labelled images only',
-            weight: 'wanted',
-          } as const,
-        ]),
   ];
 }
 

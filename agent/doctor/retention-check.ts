@@ -1,46 +1,54 @@
 /** Desired images that a project's tag retention would delete next. */
 
+import {
+  type DesiredAtRisk,
+  type DesiredInProject,
+  findDesiredAtRisk,
+  type StoredReader,
+} from '../core/desired-retention.ts';
 import type { Tell } from '../core/doctor-report.ts';
 import { Failure } from '../core/failure.ts';
 import { parseReference } from '../core/image-reference.ts';
-import { findAtRisk, type TagAtRisk } from '../core/retention.ts';
-import type { Harbor, HarborArtifact, HarborLogin, HarborProject } from '../registry/harbor.ts';
+import type { Resolutions } from '../core/resolution.ts';
+import { toDeletionTime } from '../core/retention.ts';
+import type { Harbor, HarborLogin, HarborProject } from '../registry/harbor.ts';
 
 export interface RetentionCheckParts {
   readonly harbor: Harbor;
   readonly login: HarborLogin;
   /** As `storedName` writes them: what the configuration names, and the members of its patterns as far as they are known. */
   readonly desired: ReadonlySet<string>;
+  /** As far as they are known on this node. */
+  readonly resolutions: Resolutions;
   /** `coordinator.keepAlive` */
   readonly keepsAlive: boolean;
   readonly now: () => number;
 }
 
 const maxRepositories = 20;
+const maxImages = 200;
 const maxTold = 5;
 
 /** Says nothing where the project has no policy. */
 export async function checkRetention(
   parts: RetentionCheckParts,
-  { name: project, metadata }: HarborProject,
+  { name: project, metadata, upstreamId }: HarborProject,
   tell: Tell,
   signal: AbortSignal,
 ): Promise<void> {
-  const { harbor, login, desired, keepsAlive, now } = parts;
+  const { harbor, login, keepsAlive, now } = parts;
   const id = Number(metadata['retention_id']);
   if (!Number.isInteger(id) || id <= 0) return;
   const about = { check: 'retention', subject: `${login.host}/${project}` } as const;
   try {
     const retention = await harbor.readRetention(login, id, signal);
-    const artifacts: HarborArtifact[] = [];
-    for (const repository of toRepositories(desired, login.host, project)) {
-      artifacts.push(...(await harbor.listArtifacts(login, project, repository, {}, signal)));
-    }
-    const { atRisk, unknownTemplates } = findAtRisk(retention, artifacts, now());
-    const found = atRisk.filter(({ repository, tag, digest }) => {
-      const name = `${login.host}/${project}/${repository}`;
-      return desired.has(`${name}:${tag}`) || desired.has(`${name}@${digest}`);
-    });
+    const images = toImages(parts, project, upstreamId !== undefined);
+    const reader: StoredReader = {
+      list: (repository) => harbor.listArtifacts(login, project, repository, {}, signal),
+      read: (repository, digest) => harbor.readArtifact(login, project, repository, digest, signal),
+    };
+    const outlook = await findDesiredAtRisk(retention, images, reader, now());
+    const { atRisk: found, unknownTemplates, unread } = outlook;
     const runs = retention.cron === undefined ? ', which runs only by hand' : '';
     for (const one of found.slice(0, maxTold)) {
       const advice = keepsAlive
@@ -63,6 +71,10 @@ export async function checkRetention(
     for (const template of unknownTemplates) {
       tell({ ...about, level: 'not_checked', message: `its rule ${template} is not known to this version` });
     }
+    if (unread !== undefined) {
+      const message = `cached images that are there without their tag could not be looked for: ${unread.message}`;
+      tell({ ...about, level: 'not_checked', message });
+    }
     if (found.length === 0) tell({ ...about, level: 'ok', message: 'deletes none of the desired images next' });
   } catch (error) {
     signal.throwIfAborted();
@@ -72,19 +84,23 @@ export async function checkRetention(
   }
 }
 
-/** Below the project, of the desired images in it. */
-function toRepositories(desired: ReadonlySet<string>, host: string, project: string): readonly string[] {
+/** The desired images in the project, of so many of its repositories. */
+function toImages({ desired, resolutions, login }: RetentionCheckParts, project: string, isProxied: boolean) {
   const prefix = `${project}/`;
-  const found = [...desired]
-    .map(parseReference)
-    .filter(({ registry, repository }) => registry === host && repository.startsWith(prefix))
-    .map(({ repository }) => repository.slice(prefix.length));
-  return [...new Set(found)].slice(0, maxRepositories);
+  const images = [...desired].flatMap((reference): DesiredInProject[] => {
+    const { registry, repository, tag, digest } = parseReference(reference);
+    if (registry !== login.host || !repository.startsWith(prefix)) return [];
+    const known = resolutions.images.get(reference);
+    const children = [...new Set(known?.platforms.map((platform) => platform.digest))];
+    const cached = isProxied ? { digest: known?.digest, children } : undefined;
+    return [{ reference, repository: repository.slice(prefix.length), tag, digest, cached }];
+  });
+  const repositories = new Set([...new Set(images.map(({ repository }) => repository))].slice(0, maxRepositories));
+  return images.filter(({ repository }) => repositories.has(repository)).slice(0, maxImages);
 }
 
-function toWords({ repository, tag, leftMs, rule }: TagAtRisk): string {
-  const days = Math.floor(leftMs / 86_400_000);
-  const when =
-    leftMs <= 0 ? 'by its next run' : days === 0 ? 'within a day' : `in ${days} ${days === 1 ? 'day' : 'days'}`;
-  return `deletes the desired ${repository}:${tag} ${when} (rule: ${rule})`;
+function toWords(risk: DesiredAtRisk): string {
+  const { reference, repository, tag, rule } = risk;
+  const name = tag === undefined ? reference.slice(reference.indexOf(repository)) : `${repository}:${tag}`;
+  return `deletes the desired ${name} ${toDeletionTime(risk)} (rule: ${rule})`;
 }

@@ -37,7 +37,7 @@ function image(name: string, { pushed = 100, pulled, tagPulled, repository = 'we
 }
 
 function tagsAtRisk(rules: readonly RetentionRule[], artifacts: readonly RetainableArtifact[]): string[] {
-  return findAtRisk({ rules }, artifacts, now).atRisk.map(({ tag }) => tag);
+  return findAtRisk({ rules }, artifacts, now).atRisk.map(({ tag = 'untagged' }) => tag);
 }
 
 describe('pulled within so many days', () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Credential } from '../../../agent/core/credentials.ts';
 import { Failure } from '../../../agent/core/failure.ts';
+import { noResolutions, type Resolutions } from '../../../agent/core/resolution.ts';
 import { checkRetention } from '../../../agent/doctor/retention-check.ts';
 import type { HarborRetentionRule } from '../../../agent/registry/harbor.ts';
 import { FakeHarbor } from '../../fakes/fake-harbor.ts';
@@ -36,12 +37,17 @@ function setUp(rules: readonly HarborRetentionRule[] = [weekly], rights = ['tag-
   return harbor;
 }
 
-async function check(harbor: FakeHarbor, names: readonly string[], keepsAlive = false) {
+async function check(
+  harbor: FakeHarbor,
+  names: readonly string[],
+  keepsAlive = false,
+  resolutions: Resolutions = noResolutions,
+) {
   const login = { host, credentials: [new Credential(host, 'robot', 'secret')] };
   const project = harbor.projects.get('ml');
   if (project === undefined) throw new Error('no project');
   const desired = new Set(names.map((name) => `${host}/ml/web${name}`));
-  const parts = { harbor, login, desired, keepsAlive, now: () => now };
+  const parts = { harbor, login, desired, resolutions, keepsAlive, now: () => now };
   const found = await findingsOf((tell, signal) => checkRetention(parts, project, tell, signal));
   return { lines: found.map(toLine), advice: found.map((one) => one.advice) };
 }
@@ -49,11 +55,36 @@ async function check(harbor: FakeHarbor, names: readonly string[], keepsAlive = 
 test('desired images that a rule is about to delete are told, with how long they have', async () => {
   const { lines, advice } = await check(setUp(), [':fresh', ':old', `@${digest('c')}`]);
   expect(lines).toEqual([
-    `warning retention ${subject}: deletes the desired web:gone by its next run (rule: pulled within the last 7 days)`,
+    `warning retention ${subject}: deletes the desired web@${digest('c')} by the next run (rule: pulled within the last 7 days)`,
     `warning retention ${subject}: deletes the desired web:old in 1 day (rule: pulled within the last 7 days)`,
   ]);
   expect(advice[0]).toContain('coordinator.keepAlive');
   expect((await check(setUp(), [':old'], true)).advice[0]).toContain('the coordinator pulls it by itself');
+});
+
+test('of a proxy cache, what is there without its tag is looked for by the digest that nodes pull', async () => {
+  const harbor = setUp([weekly], ['tag-retention:read', 'artifact:list', 'artifact:read']);
+  harbor.addProject('ml', { metadata: { retention_id: '5' }, upstreamId: 7 });
+  const pulledAt = now - 5 * dayMs;
+  harbor.put('ml/web', { digest: digest('d'), pushedAt: pulledAt, pulledAt });
+  const platform = {
+    platform: 'linux/amd64',
+    digest: digest('d'),
+    imageId: digest('e'),
+    sizeBytes: 1,
+    warm: 'warm',
+  } as const;
+  const reference = `${host}/ml/web:v1`;
+  const image = { reference, digest: digest('f'), isProxied: true, platforms: [platform] };
+  const resolutions = { images: new Map([[reference, image]]), patterns: new Map() };
+  expect((await check(harbor, [':v1'], false, resolutions)).lines).toEqual([
+    `warning retention ${subject}: deletes the desired web:v1 in 2 days (rule: pulled within the last 7 days)`,
+  ]);
+  harbor.addRobot('robot', 'secret', { ml: ['tag-retention:read', 'artifact:list'] });
+  expect((await check(harbor, [':v1'], false, resolutions)).lines).toEqual([
+    expect.stringMatching(/^not_checked .*without their tag .*artifact:read/),
+    expect.stringMatching(/^ok /),
+  ]);
 });
 
 test('what nobody desires may go', async () => {
