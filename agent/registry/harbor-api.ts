@@ -162,16 +162,29 @@ export function createHarbor(options: HarborOptions): Harbor {
 
     readArtifact: (login, project, repository, tagOrDigest, signal) =>
       as(login, signal, async (account) => {
-        const question = {
-          path: `${toRepositoryPath(project, repository)}/artifacts/${encodeURIComponent(tagOrDigest).replace('%3A', ':')}`,
-          query: { with_tag: true, with_label: true, with_scan_overview: true, with_accessory: true },
-          subject: `${project}/${repository}${tagOrDigest.includes(':') ? '@' : ':'}${tagOrDigest}`,
-          needs: { resource: 'artifact', action: 'read', project },
+        const isDigest = tagOrDigest.includes(':');
+        const read = async (name: string): Promise<HarborArtifact> => {
+          const question = {
+            path: `${toRepositoryPath(project, name)}/artifacts/${encodeURIComponent(tagOrDigest).replace('%3A', ':')}`,
+            query: { with_tag: true, with_label: true, with_scan_overview: true, with_accessory: true },
+            subject: `${project}/${name}${isDigest ? '@' : ':'}${tagOrDigest}`,
+            needs: { resource: 'artifact', action: 'read', project },
+          };
+          const artifact = parseArtifact(await client.read(account, question, signal), project, name);
+          const isOther = isDigest && artifact?.digest !== tagOrDigest;
+          if (artifact === undefined || isOther) throw notHarbor(login.host, question.subject);
+          return artifact;
         };
-        const artifact = parseArtifact(await client.read(account, question, signal), project, repository);
-        const isOther = tagOrDigest.includes(':') && artifact?.digest !== tagOrDigest;
-        if (artifact === undefined || isOther) throw notHarbor(login.host, question.subject);
-        return artifact;
+        try {
+          return await read(repository);
+        } catch (error) {
+          // Behind Docker Hub Harbor keeps `nginx` as `library/nginx`, and says so to runtimes only (2.15.2).
+          const isShort = isDigest && !repository.includes('/');
+          if (!isShort || !(error instanceof Failure) || error.code !== 'not_found') throw error;
+          return await read(`library/${repository}`).catch((second: unknown) => {
+            throw second instanceof Failure && second.code === 'not_found' ? error : second;
+          });
+        }
       }),
 
     readRetention: (login, retentionId, signal) =>

@@ -206,3 +206,28 @@ test('an abort reaches a request under way', async () => {
   setImmediate(() => controller.abort(new Error('enough')));
   await expect(call).rejects.toThrow('enough');
 });
+
+describe("what Harbor keeps under Docker Hub's library/", () => {
+  const digest = `sha256:${hex(1)}`;
+  const absent: Answer = { status: 404, body: { errors: [{ code: 'NOT_FOUND', message: 'artifact not found' }] } };
+
+  test('is found by digest under the short name', async () => {
+    const { server, harbor, login } = await startHarborApi();
+    server.on('GET', `/api/v2.0/projects/hub/repositories/nginx/artifacts/${digest}`, absent);
+    server.on('GET', `/api/v2.0/projects/hub/repositories/library%252Fnginx/artifacts/${digest}`, {
+      status: 200,
+      body: artifact(1, { repository_name: 'hub/library/nginx' }),
+    });
+    expect(await harbor.readArtifact(login, 'hub', 'nginx', digest, never)).toMatchObject({ digest });
+    await expect(harbor.readArtifact(login, 'hub', 'nginx', 'v1', never)).rejects.toBeDefined();
+  });
+
+  test('is absent where neither name has it', async () => {
+    const { server, harbor, login } = await startHarborApi();
+    server.use(() => absent);
+    await expect(harbor.readArtifact(login, 'hub', 'nginx', digest, never)).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringContaining('hub/nginx@'),
+    });
+  });
+});
