@@ -93,7 +93,7 @@ export function describeProxyFailures(name: string, make: SubjectMaker): void {
     test('max_upstream_conn refuses at once, and lets others in when one has left', async () => {
       bench.project = (await bench.subject.project({ proxy: true, metadata: { max_upstream_conn: '1' } })).name;
       const { image } = await bench.upload('lib/limit', 2_000_000);
-      bench.subject.upstream.faults.bytesPerSecond = 2_000_000;
+      bench.subject.upstream.faults.bytesPerSecond = 100_000;
       const path = `/v2/${bench.project}/lib/limit/blobs/${image.layers[0]?.digest}`;
       const end = new AbortController();
       await open(bench.subject.url, {
