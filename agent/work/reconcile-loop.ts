@@ -19,18 +19,20 @@ const credentialsBeatMs = 5_000;
 /** Looks when something fires the trigger, when a wait ends, and at least every `lookIntervalMs`, until the signal fires. */
 export async function runReconcileLoop(parts: ReconcileLoopParts, signal: AbortSignal): Promise<void> {
   const { reconciler, trigger } = parts;
+  /** Monotonic ms. */
   let lookAt = Number.POSITIVE_INFINITY;
   while (!signal.aborted) {
     const nextBeatMs = reconciler.waitsForCredentials ? credentialsBeatMs : beatMs;
-    const fired = await trigger.wait(Math.min(lookAt, Date.now() + nextBeatMs), signal);
+    const fired = await trigger.wait(Date.now() + Math.min(lookAt - performance.now(), nextBeatMs), signal);
     parts.onBeat();
     if (signal.aborted) return;
-    if (!fired && Date.now() < lookAt) {
+    if (!fired && performance.now() < lookAt) {
       await reconciler.checkCredentials();
       continue;
     }
     const { done, wakeAt } = await reconciler.look(signal);
-    lookAt = Math.min(wakeAt ?? Number.POSITIVE_INFINITY, Date.now() + parts.lookIntervalMs());
+    const untilWakeMs = (wakeAt ?? Number.POSITIVE_INFINITY) - Date.now();
+    lookAt = performance.now() + Math.min(untilWakeMs, parts.lookIntervalMs());
     if (done) parts.onLook();
   }
 }

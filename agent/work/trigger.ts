@@ -1,12 +1,16 @@
-/** Coalesces "look again" hints: however many fire, the waiter wakes once, at the earliest time that any of them asked for. */
+/**
+ * Coalesces "look again" hints: however many fire, the waiter wakes once, at the earliest time that any of them asked for. A clock that is set
+ * back or forward neither stops nor hurries it.
+ */
 export class Trigger {
+  /** Monotonic ms, as all times in here. */
   #dueAt: number | undefined;
   #wake: (() => void) | undefined;
   #swarmDueAt = Number.NEGATIVE_INFINITY;
 
   /** Asks for a look no later than in `delayMs`; hints that come close together share one look. */
   fire(delayMs = 0): void {
-    const dueAt = Date.now() + delayMs;
+    const dueAt = performance.now() + delayMs;
     if (this.#dueAt !== undefined && this.#dueAt <= dueAt) return;
     this.#dueAt = dueAt;
     this.#wake?.();
@@ -14,7 +18,7 @@ export class Trigger {
 
   /** As `fire`, for hints that come in swarms: they cause no more than one look in `gapMs`. */
   fireSparsely(delayMs: number, gapMs: number): void {
-    const now = Date.now();
+    const now = performance.now();
     if (this.#swarmDueAt <= now) this.#swarmDueAt = Math.max(now + delayMs, this.#swarmDueAt + gapMs);
     // Also when it is set already: another hint may have used it up in the meantime.
     this.fire(this.#swarmDueAt - now);
@@ -25,14 +29,15 @@ export class Trigger {
    * and it is used up.
    */
   async wait(untilAt: number, signal: AbortSignal): Promise<boolean> {
+    const until = performance.now() + (untilAt - Date.now());
     while (!signal.aborted) {
-      const now = Date.now();
+      const now = performance.now();
       if (this.#dueAt !== undefined && this.#dueAt <= now) {
         this.#dueAt = undefined;
         return true;
       }
-      if (untilAt <= now) return false;
-      await this.#sleep(Math.min(untilAt, this.#dueAt ?? untilAt) - now, signal);
+      if (until <= now) return false;
+      await this.#sleep(Math.ceil(Math.min(until, this.#dueAt ?? until) - now), signal);
     }
     return false;
   }
