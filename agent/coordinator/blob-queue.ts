@@ -1,25 +1,14 @@
 import { untilAborted } from '../core/abort.ts';
 import type { WarmSettings } from '../core/configuration.ts';
-
-interface Waiting {
-  readonly sizeBytes: number;
-  readonly start: () => void;
-}
-
-const minuteMs = 60_000;
+import { Places } from './places.ts';
 
 /** Blobs in work, over all images: the smallest first, so many at once and per minute, and none twice at the same time. */
 export class BlobQueue {
-  readonly #settings: () => Pick<WarmSettings, 'maxParallel' | 'maxPerMinute'>;
+  readonly #places: Places;
   readonly #inWork = new Map<string, Promise<unknown>>();
-  readonly #waiting = new Set<Waiting>();
-  #taken = 0;
-  /** When blobs of the last minute were begun, monotonic ms. */
-  #begun: number[] = [];
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(settings: () => Pick<WarmSettings, 'maxParallel' | 'maxPerMinute'>) {
-    this.#settings = settings;
+    this.#places = new Places(settings);
   }
 
   /**
@@ -40,67 +29,12 @@ export class BlobQueue {
         signal.throwIfAborted();
       }
     }
-    const own = this.#runPlaced(sizeBytes, work, signal);
+    const own = this.#places.run(sizeBytes, work, signal);
     this.#inWork.set(key, own);
     try {
       return await own;
     } finally {
       this.#inWork.delete(key);
-    }
-  }
-
-  async #runPlaced<Result>(sizeBytes: number, work: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
-    await this.#place(sizeBytes, signal);
-    try {
-      return await work();
-    } finally {
-      this.#taken -= 1;
-      this.#pump();
-    }
-  }
-
-  async #place(sizeBytes: number, signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    let isPlaced = false;
-    const waiting = {
-      sizeBytes,
-      start: () => {
-        isPlaced = true;
-        resolve();
-      },
-    };
-    this.#waiting.add(waiting);
-    this.#pump();
-    try {
-      await untilAborted(promise, signal);
-    } catch (error) {
-      this.#waiting.delete(waiting);
-      if (isPlaced) {
-        this.#taken -= 1;
-        this.#pump();
-      }
-      throw error;
-    }
-  }
-
-  #pump(): void {
-    clearTimeout(this.#timer);
-    const { maxParallel, maxPerMinute } = this.#settings();
-    while (this.#taken < maxParallel && this.#waiting.size > 0) {
-      const now = performance.now();
-      this.#begun = this.#begun.filter((at) => now - at < minuteMs);
-      const [first = now] = this.#begun;
-      if (maxPerMinute !== undefined && this.#begun.length >= maxPerMinute) {
-        this.#timer = setTimeout(() => this.#pump(), first + minuteMs - now);
-        return;
-      }
-      let next: Waiting | undefined;
-      for (const one of this.#waiting) if (next === undefined || one.sizeBytes < next.sizeBytes) next = one;
-      if (next === undefined) return;
-      this.#waiting.delete(next);
-      this.#taken += 1;
-      this.#begun.push(now);
-      next.start();
     }
   }
 }

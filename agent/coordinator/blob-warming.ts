@@ -6,6 +6,7 @@ import type { Logger } from '../core/logger.ts';
 import type { ManifestLayer } from '../core/manifest.ts';
 import { sleep } from '../core/sleep.ts';
 import type { ImageSource } from '../registry/image-source.ts';
+import { type BlobFills, toPatienceMs } from './blob-fills.ts';
 import type { Random } from './parts.ts';
 import type { OnWarmEvent } from './warm-events.ts';
 
@@ -13,6 +14,9 @@ export interface BlobParts {
   readonly source: Pick<ImageSource, 'hasBlob' | 'touchBlob' | 'discardBlob'>;
   readonly log: Logger;
   readonly random: Random;
+  readonly fills: BlobFills;
+  /** What the image may take, from when its turn came. */
+  readonly deadlineMs: () => number;
   /** Headers came so late that something between seems to read whole bodies before it passes them on. */
   readonly onLateHeaders: (host: string, headersMs: number) => void;
 }
@@ -31,18 +35,12 @@ const lateHeadersMs = 10_000;
 const firstPauseMs = 250;
 const longestPauseMs = 5_000;
 const pauseGrowth = 1.6;
-const allowedBaseMs = 30_000;
-/** The slowest upstream that is worth waiting for before Harbor is asked again. */
-const slowestBytesPerMs = 2 * 1024;
-
-/** How long Harbor may take to have a blob of that size from its upstream, ms. */
-export function toAllowedMs(sizeBytes: number): number {
-  return allowedBaseMs + sizeBytes / slowestBytesPerMs;
-}
+const mostTouches = 2;
 
 /**
  * Makes Harbor hold one blob. Harbor 2.15.2 fetches a blob that it does not have twice for one GET: once for the client, which ends when the client
- * breaks off, and once for its cache, which does not. @throws Failure
+ * breaks off, and once for its cache, which does not. So it is not asked for again while Harbor is likely to be at it, also not by the next attempt:
+ * Harbor 2.15.2 knows its own download only within one core process. @throws Failure
  */
 export async function warmBlob(
   task: BlobTask,
@@ -66,13 +64,9 @@ async function fetchBlob(
 ): Promise<'touched' | 'read' | 'fetched'> {
   const { name, blob, reference, credentials, onEvent } = task;
   // It may have waited long for its turn.
-  if (await parts.source.hasBlob(reference, blob.digest, credentials, signal)) return 'fetched';
+  if (await isLocal(task, parts, signal)) return 'fetched';
   if (method === 'abort') {
-    // An answer that broke off, or a Harbor that was restarted meanwhile: the second time asks for what the first did not bring.
-    for (let attempt = 1; attempt <= 2; attempt += 1) {
-      await touch(task, parts, signal);
-      if (await becomesLocal(task, toAllowedMs(blob.sizeBytes), parts, signal)) return 'touched';
-    }
+    if (await becomesLocalByTouch(task, parts, signal)) return 'touched';
     const message = `${blob.digest} of ${name} did not get local in time: it is read through, which the upstream sends twice`;
     parts.log.warn({ image: name, blob: blob.digest }, message);
     onEvent({ kind: 'fallback', reference: name, message });
@@ -80,8 +74,27 @@ async function fetchBlob(
   await parts.source.discardBlob(reference, blob, credentials, signal, (bytes) =>
     onEvent({ kind: 'blob_read', reference: name, digest: blob.digest, bytes }),
   );
-  if (await becomesLocal(task, toAllowedMs(blob.sizeBytes), parts, signal)) return 'read';
+  const until = performance.now() + toPatienceMs(blob.sizeBytes, parts.deadlineMs());
+  if (await becomesLocal(task, () => performance.now() < until, parts, signal)) return 'read';
   throw new Failure('upstream', `Harbor does not keep ${blob.digest}, although it was read`);
+}
+
+/** An answer that broke off, or a Harbor that was restarted meanwhile: the second time asks for what the first did not bring. */
+async function becomesLocalByTouch(task: BlobTask, parts: BlobParts, signal: AbortSignal): Promise<boolean> {
+  const { name, blob, reference } = task;
+  const { fills, log } = parts;
+  const isUnderWay = () => fills.isUnderWay(reference, blob.digest);
+  for (;;) {
+    if (!isUnderWay()) {
+      if (fills.touches(reference, blob.digest) >= mostTouches) break;
+      const times = fills.begin(reference, blob.digest, blob.sizeBytes, parts.deadlineMs());
+      if (times > 1) log.info({ image: name, blob: blob.digest }, 'a blob did not get local: Harbor is asked again');
+      await touch(task, parts, signal);
+    }
+    if (await becomesLocal(task, isUnderWay, parts, signal)) return true;
+  }
+  fills.forget(reference, blob.digest);
+  return false;
 }
 
 async function touch({ reference, blob, credentials }: BlobTask, parts: BlobParts, signal: AbortSignal): Promise<void> {
@@ -93,6 +106,7 @@ async function touch({ reference, blob, credentials }: BlobTask, parts: BlobPart
     const failure = Failure.from(error);
     // Harbor may be at it all the same: what counts is whether the blob gets local.
     if (failure.code === 'timeout') return parts.onLateHeaders(reference.registry, lateHeadersMs);
+    parts.fills.forget(reference, blob.digest);
     throw toBlobFailure(failure);
   }
 }
@@ -104,16 +118,25 @@ function toBlobFailure(failure: Failure): Failure {
 }
 
 async function becomesLocal(
-  { reference, blob, credentials }: BlobTask,
-  allowedMs: number,
-  { source, random }: BlobParts,
+  task: BlobTask,
+  mayStillCome: () => boolean,
+  parts: BlobParts,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const until = performance.now() + allowedMs;
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * pauseGrowth)) {
-    if (await source.hasBlob(reference, blob.digest, credentials, signal)) return true;
-    if (performance.now() >= until) return false;
-    await sleep((0.8 + 0.4 * random()) * pauseMs, signal);
+    if (await isLocal(task, parts, signal)) return true;
+    if (!mayStillCome()) return false;
+    await sleep((0.8 + 0.4 * parts.random()) * pauseMs, signal);
     signal.throwIfAborted();
   }
+}
+
+async function isLocal(
+  { reference, blob, credentials }: BlobTask,
+  { source, fills }: BlobParts,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const isHeld = await source.hasBlob(reference, blob.digest, credentials, signal);
+  if (isHeld) fills.end(reference, blob.digest);
+  return isHeld;
 }

@@ -6,7 +6,8 @@ import type { ManifestLayer } from '../core/manifest.ts';
 import { formatPlatform, parsePlatform } from '../core/platform.ts';
 import { sleep } from '../core/sleep.ts';
 import type { SourceImage } from '../registry/image-source.ts';
-import { type BlobParts, toAllowedMs, warmBlob } from './blob-warming.ts';
+import { toPatienceMs } from './blob-fills.ts';
+import { type BlobParts, warmBlob } from './blob-warming.ts';
 import type { BlobQueue } from './blob-queue.ts';
 import { eachBounded } from './bounded.ts';
 import { type Child, type ChildParts, isChildLocal, waitForChild } from './child-warming.ts';
@@ -144,7 +145,7 @@ async function waitForOwnFetch(
     }
     if (missing.length < left.length) movedAt = Math.max(movedAt, now);
     left = missing;
-    const largestMs = Math.max(0, ...left.map(({ sizeBytes }) => toAllowedMs(sizeBytes)));
+    const largestMs = Math.max(0, ...left.map(({ sizeBytes }) => toPatienceMs(sizeBytes, parts.deadlineMs())));
     if (left.length > 0 && now - movedAt > ownFetchPatienceMs + largestMs) break;
     if (left.length > 0) await sleep(ownFetchPollMs, signal);
     signal.throwIfAborted();

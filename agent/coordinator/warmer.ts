@@ -7,6 +7,7 @@ import { sleep } from '../core/sleep.ts';
 import type { Harbor } from '../registry/harbor.ts';
 import type { ImageSource } from '../registry/image-source.ts';
 import type { HarborRecorder, WarmOutcome } from '../work/harbor-recorder.ts';
+import { BlobFills } from './blob-fills.ts';
 import { BlobQueue } from './blob-queue.ts';
 import { isChildLocal } from './child-warming.ts';
 import { type ImageWarmingParts, warmImage } from './image-warming.ts';
@@ -30,6 +31,7 @@ export class Warmer {
   readonly #parts: WarmerParts;
   readonly #random: Random;
   readonly #queue: BlobQueue;
+  readonly #fills = new BlobFills();
   /** Registries behind something that buffers whole bodies. */
   readonly #buffering = new Set<string>();
 
@@ -103,6 +105,8 @@ export class Warmer {
       log,
       random: this.#random,
       queue: this.#queue,
+      fills: this.#fills,
+      deadlineMs: () => this.#parts.settings().deadlineMs,
       methodOf: (host) => this.#methodOf(host),
       onLateHeaders: (host, headersMs) => {
         if (this.#buffering.has(host)) return;
