@@ -28,7 +28,7 @@ export function toRisksText(resolution: PlanDocument['resolution']): string {
 }
 
 function toPatternLines(imageSet: string, pattern: PlanPattern): string[] {
-  const { repository, tags, resolved, images, excluded, excludedCount, failure } = pattern;
+  const { repository, tags, resolved, images, excluded, excludedCount, kept = [], failure } = pattern;
   const rules = Object.entries(tags).map(([key, value]) => `${key} ${value}`);
   const found = resolved
     ? `${images.length} ${images.length === 1 ? 'image' : 'images'}, ${excludedCount} left out`
@@ -38,6 +38,9 @@ function toPatternLines(imageSet: string, pattern: PlanPattern): string[] {
   return [
     `  ${repository}${rules.length === 0 ? '' : ` (${rules.join(', ')})`}, set ${imageSet}: ${found}`,
     ...(failure === undefined ? [] : [`    ${failure.code}: ${failure.message}`]),
+    ...kept
+      .slice(0, maxExcluded)
+      .map(({ reference, reason, message }) => `    stays: ${reference}: ${reason}: ${message}`),
     ...listed.map(({ reference, reason, message }) => `    left out: ${reference}: ${reason}: ${message}`),
     ...(more > 0 && listed.length > 0 ? [`    and ${more} more`] : []),
   ];

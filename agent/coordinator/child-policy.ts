@@ -2,11 +2,11 @@ import { Failure } from '../core/failure.ts';
 import { type ImageReference, repositoryName } from '../core/image-reference.ts';
 import type { ResolvedPlatform } from '../core/resolution.ts';
 import type { Harbor, HarborLogin } from '../registry/harbor.ts';
+import { apiLane } from './breaker.ts';
 import { isRefusal, type PolicyBook } from './policy-book.ts';
 import { projectOf } from './project-book.ts';
 import { toResolvedFailure } from './resolved-parts.ts';
 import type { Round } from './round.ts';
-import { within } from './time-limit.ts';
 
 const apiWithinMs = 20_000;
 
@@ -56,7 +56,7 @@ async function checkChild(
   const { policy, round, login, reference } = parts;
   const child = { ...reference, tag: undefined, digest: platform.digest };
   const key = `${repositoryName(reference)}@${platform.digest}`;
-  const fingerprintOf = () => fingerprint(parts.harbor, login, reference, platform.digest, signal);
+  const fingerprintOf = () => fingerprint(parts, platform.digest, signal);
   const { refusal, ...passing } = platform;
   if (refusal !== undefined && !(await policy.mayAsk(key, fingerprintOf))) return platform;
   try {
@@ -74,18 +74,20 @@ async function checkChild(
 
 /** What a policy looks at, as a text that changes with it; undefined: it may not be read. */
 export async function fingerprint(
-  harbor: Pick<Harbor, 'readArtifact'>,
-  login: HarborLogin,
-  { repository }: ImageReference,
+  { harbor, round, login, reference }: Omit<ChildPolicyParts, 'policy'>,
   tagOrDigest: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  const { registry, repository } = reference;
   const project = projectOf(repository);
   if (project === undefined) return undefined;
   const name = repository.slice(project.length + 1);
   try {
-    const artifact = await within(apiWithinMs, signal, (limited) =>
-      harbor.readArtifact(login, project, name, tagOrDigest, limited),
+    const artifact = await round.breaker.ask(
+      apiLane(registry),
+      signal,
+      (limited) => harbor.readArtifact(login, project, name, tagOrDigest, limited),
+      { withinMs: apiWithinMs },
     );
     const accessories = artifact.accessories.map(({ type, digest }) => `${type} ${digest}`).toSorted();
     return JSON.stringify([artifact.digest, artifact.scan?.status, artifact.scan?.severity, accessories]);

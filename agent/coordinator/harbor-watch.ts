@@ -5,9 +5,8 @@ import type { Logger } from '../core/logger.ts';
 import type { Resolutions } from '../core/resolution.ts';
 import type { Harbor } from '../registry/harbor.ts';
 import type { HarborRecorder } from '../work/harbor-recorder.ts';
+import { apiLane, Breaker } from './breaker.ts';
 import { type ProjectBook, projectOf } from './project-book.ts';
-import { callWithinMs } from './round.ts';
-import { within } from './time-limit.ts';
 
 export interface HarborWatchParts {
   readonly harbor: Pick<Harbor, 'health' | 'readQuota'>;
@@ -27,15 +26,16 @@ export class HarborWatch {
 
   /** Rejects only with an abort. */
   async look(hosts: readonly string[], resolutions: Resolutions, demand: Demand, signal: AbortSignal): Promise<void> {
+    const breaker = new Breaker();
     for (const host of hosts) {
-      await this.#try(host, signal, () => this.#lookAtHealth(host, signal));
+      await this.#try(host, signal, () => this.#lookAtHealth(host, breaker, signal));
     }
     for (const [name, { reference, sources }] of this.#projectsOf(hosts, resolutions, demand)) {
       await this.#try(name, signal, async () => {
         const { registry, repository } = parseReference(reference);
         const login = await this.#parts.projects.loginFor({ registry, repository }, sources);
         const project = projectOf(repository) ?? '';
-        const quota = await within(callWithinMs, signal, (limited) =>
+        const quota = await breaker.ask(apiLane(registry), signal, (limited) =>
           this.#parts.harbor.readQuota(login, project, limited),
         );
         if (quota !== undefined) this.#parts.recorder.projectQuota(registry, project, quota.usedBytes, quota.hardBytes);
@@ -43,11 +43,11 @@ export class HarborWatch {
     }
   }
 
-  async #lookAtHealth(host: string, signal: AbortSignal): Promise<void> {
+  async #lookAtHealth(host: string, breaker: Breaker, signal: AbortSignal): Promise<void> {
     const { harbor, projects, recorder } = this.#parts;
     const login = await projects.loginFor({ registry: host, repository: '' }, []);
     try {
-      const components = await within(callWithinMs, signal, (limited) => harbor.health(login, limited));
+      const components = await breaker.ask(apiLane(host), signal, (limited) => harbor.health(login, limited));
       recorder.harborReachable(host, true);
       for (const { name, healthy } of components) recorder.harborComponent(host, name, healthy);
     } catch (error) {

@@ -4,9 +4,9 @@ import { formatPlatform, parsePlatform } from '../core/platform.ts';
 import type { ResolvedImage, WarmState } from '../core/resolution.ts';
 import type { Harbor, HarborLogin } from '../registry/harbor.ts';
 import type { ImageSource, SourceImage } from '../registry/image-source.ts';
+import { registryLane } from './breaker.ts';
 import type { PolicyBook } from './policy-book.ts';
-import { callWithinMs, type Round } from './round.ts';
-import { within } from './time-limit.ts';
+import type { Round } from './round.ts';
 
 /** One image, asked after in one round. */
 export interface ImageQuestion {
@@ -72,14 +72,16 @@ function askedFor(image: SourceImage): string[] {
 
 export async function readWanted(
   { source, read }: Pick<AnswerParts, 'source' | 'read'>,
-  { wanted, login }: Pick<ImageQuestion, 'wanted' | 'login'>,
+  { wanted, login, round }: Pick<ImageQuestion, 'wanted' | 'login' | 'round'>,
   reference: ImageReference,
+  isProxied: boolean,
   signal: AbortSignal,
 ): Promise<SourceImage> {
   const platforms = wanted.platforms.map(parsePlatform);
-  const image = await within(callWithinMs, signal, (limited) =>
-    source.readImage(reference, platforms, login.credentials, limited),
-  );
+  const work = (limited: AbortSignal) => source.readImage(reference, platforms, login.credentials, limited);
+  const image = isProxied
+    ? await round.throughProxy(reference, signal, work)
+    : await round.breaker.ask(registryLane(reference.registry), signal, work);
   read.keep(wanted.reference, image);
   return image;
 }

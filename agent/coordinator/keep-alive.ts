@@ -8,9 +8,8 @@ import { findAtRisk, type TagAtRisk } from '../core/retention.ts';
 import type { Harbor, HarborArtifact, HarborLogin, HarborProject } from '../registry/harbor.ts';
 import type { ImageSource } from '../registry/image-source.ts';
 import type { HarborRecorder } from '../work/harbor-recorder.ts';
+import { apiLane, Breaker, registryLane } from './breaker.ts';
 import { type ProjectBook, projectOf } from './project-book.ts';
-import { callWithinMs } from './round.ts';
-import { within } from './time-limit.ts';
 
 export interface KeepAliveParts {
   readonly source: Pick<ImageSource, 'readImage'>;
@@ -49,6 +48,8 @@ export class KeepAlive {
   readonly #touched = new Map<string, number>();
   readonly #said = new Map<string, string>();
   #reported = new Set<string>();
+  /** Of one look. */
+  #breaker = new Breaker();
 
   constructor(parts: KeepAliveParts) {
     this.#parts = parts;
@@ -63,6 +64,7 @@ export class KeepAlive {
   ): Promise<readonly RetentionRisk[]> {
     const risks: RetentionRisk[] = [];
     const reported = new Set<string>();
+    this.#breaker = new Breaker();
     for (const group of await this.#group(resolutions, demand, signal)) {
       const { name } = group.project;
       try {
@@ -109,7 +111,8 @@ export class KeepAlive {
     const { login, project, tags } = group;
     const id = Number(project.metadata['retention_id'] ?? Number.NaN);
     if (!Number.isInteger(id) || id <= 0) return undefined;
-    const asking = <Result>(work: (limited: AbortSignal) => Promise<Result>) => within(callWithinMs, signal, work);
+    const asking = <Result>(work: (limited: AbortSignal) => Promise<Result>) =>
+      this.#breaker.ask(apiLane(group.host), signal, work);
     const retention = await asking((limited) => harbor.readRetention(login, id, limited));
     if (retention.rules.every(({ disabled }) => disabled)) return [];
     const artifacts: HarborArtifact[] = [];
@@ -134,7 +137,7 @@ export class KeepAlive {
   async #touch(
     reference: string,
     { periodDays, isRenewedByPull }: TagAtRisk,
-    { login }: Group,
+    { host, login }: Group,
     pulled: number,
     now: number,
     signal: AbortSignal,
@@ -144,7 +147,7 @@ export class KeepAlive {
     if (now - Math.max(pulled, this.#touched.get(reference) ?? Number.NEGATIVE_INFINITY) < thirdMs) return;
     this.#touched.set(reference, now);
     try {
-      await within(callWithinMs, signal, (limited) =>
+      await this.#breaker.ask(registryLane(host), signal, (limited) =>
         this.#parts.source.readImage(parseReference(reference), [], login.credentials, limited),
       );
       this.#parts.recorder.keptAlive();

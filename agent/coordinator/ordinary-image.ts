@@ -43,7 +43,7 @@ async function findPlatforms(
     if (isWhole || parts.read.find(wanted.reference, digest, wanted.platforms) !== undefined) return covered;
   }
   const byDigest = { ...reference, tag: undefined, digest };
-  return toPlatforms(await readWanted(parts, question, byDigest, signal), toWarmState(before, false, false));
+  return toPlatforms(await readWanted(parts, question, byDigest, false, signal), toWarmState(before, false, false));
 }
 
 async function checkPlatforms(
@@ -59,7 +59,7 @@ async function checkPlatforms(
   if (!checked.platforms.some((platform) => platform.refusal === undefined && isBlank(platform))) return checked;
   const byDigest = { ...reference, tag: undefined, digest };
   try {
-    const image = await readWanted(parts, question, byDigest, signal);
+    const image = await readWanted(parts, question, byDigest, false, signal);
     return { ...checked, platforms: toPlatforms(image, toWarmState(undefined, false, false)) };
   } catch (error) {
     signal.throwIfAborted();

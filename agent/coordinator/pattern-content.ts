@@ -3,9 +3,9 @@ import type { WantedPattern } from '../core/demand.ts';
 import { Failure } from '../core/failure.ts';
 import type { RepositoryPattern } from '../core/repository-pattern.ts';
 import type { ArtifactQuery, Harbor, HarborArtifact, HarborLogin, HarborProject } from '../registry/harbor.ts';
+import { apiLane } from './breaker.ts';
 import type { ProjectBook } from './project-book.ts';
-import { callWithinMs } from './round.ts';
-import { within } from './time-limit.ts';
+import type { Round } from './round.ts';
 
 export interface ContentParts {
   readonly harbor: Pick<Harbor, 'hasProject' | 'listRepositories' | 'listArtifacts'>;
@@ -26,6 +26,7 @@ export interface PatternContent {
 export async function readContent(
   { pattern, credentials }: WantedPattern,
   { harbor, projects }: ContentParts,
+  { breaker }: Pick<Round, 'breaker'>,
   signal: AbortSignal,
 ): Promise<PatternContent> {
   const contents: RepositoryContent<HarborArtifact>[] = [];
@@ -42,9 +43,9 @@ export async function readContent(
       return undefined;
     }
   };
-  const asking = <Result>(work: (limited: AbortSignal) => Promise<Result>) => within(callWithinMs, signal, work);
-
   const { registry } = pattern;
+  const asking = <Result>(work: (limited: AbortSignal) => Promise<Result>) =>
+    breaker.ask(apiLane(registry), signal, work);
   const loginFor = (project: string) => projects.loginFor({ registry, repository: `${project}/x` }, credentials);
   const isPlainProject = isPlainName(pattern.project);
   const matching = await attempt(pattern.project, async () => {
@@ -54,7 +55,11 @@ export async function readContent(
     const seen = await projects.list(login, signal);
     if (!seen.ok) throw seen.failure;
     const named = [...seen.byName.values()].filter(({ name }) => matchesProject(pattern, name));
-    if (named.length === 0) throw await unseen(pattern, login, harbor, isPlainProject, signal);
+    if (named.length === 0) {
+      throw await unseen(pattern, isPlainProject, (project) =>
+        asking((limited) => harbor.hasProject(login, project, limited)),
+      );
+    }
     return named;
   });
   for (const project of matching ?? []) {
@@ -85,18 +90,14 @@ function toQuery({ labels, maxSeverity, signed, signedBy }: RepositoryPattern): 
 
 /** Why no project is seen: a wrong name and a missing right look the same in Harbor's list. */
 async function unseen(
-  pattern: RepositoryPattern,
-  login: HarborLogin,
-  harbor: Pick<Harbor, 'hasProject'>,
+  { registry, project }: RepositoryPattern,
   isPlainProject: boolean,
-  signal: AbortSignal,
+  hasProject: (project: string) => Promise<boolean>,
 ): Promise<Failure> {
-  const { project, registry } = pattern;
   if (!isPlainProject) {
     return new Failure('not_found', `no project of ${registry} that the login sees matches ${project}`);
   }
-  const isThere = await within(callWithinMs, signal, (limited) => harbor.hasProject(login, project, limited));
-  return isThere
+  return (await hasProject(project))
     ? new Failure('auth', `the login has no right on project ${project} of ${registry}`, { detail: 'forbidden' })
     : new Failure('not_found', `${registry} has no project ${project}`, { detail: 'project_missing' });
 }

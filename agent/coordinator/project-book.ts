@@ -2,6 +2,7 @@ import type { CredentialSource } from '../core/configuration.ts';
 import type { ImageName } from '../core/credentials.ts';
 import { Failure } from '../core/failure.ts';
 import type { Harbor, HarborLogin, HarborProject } from '../registry/harbor.ts';
+import { apiLane, Breaker } from './breaker.ts';
 import type { CredentialsFor } from './parts.ts';
 
 export interface ProjectBookParts {
@@ -17,6 +18,7 @@ export type Projects =
 export class ProjectBook {
   readonly #parts: ProjectBookParts;
   readonly #asked = new Map<string, Promise<Projects>>();
+  #breaker = new Breaker();
 
   constructor(parts: ProjectBookParts) {
     this.#parts = parts;
@@ -25,6 +27,7 @@ export class ProjectBook {
   /** A new round asks anew. */
   forget(): void {
     this.#asked.clear();
+    this.#breaker = new Breaker();
   }
 
   async loginFor(image: ImageName, sources: readonly CredentialSource[]): Promise<HarborLogin> {
@@ -46,7 +49,9 @@ export class ProjectBook {
 
   async #ask(login: HarborLogin, signal: AbortSignal): Promise<Projects> {
     try {
-      const projects = await this.#parts.harbor.listProjects(login, signal);
+      const projects = await this.#breaker.ask(apiLane(login.host), signal, (limited) =>
+        this.#parts.harbor.listProjects(login, limited),
+      );
       return { ok: true, byName: new Map(projects.map((project) => [project.name, project])) };
     } catch (error) {
       return { ok: false, failure: Failure.from(error) };

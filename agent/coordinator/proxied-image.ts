@@ -5,10 +5,7 @@ import type { ResolvedImage, ResolvedPlatform } from '../core/resolution.ts';
 import type { SourceImage } from '../registry/image-source.ts';
 import { checkChildren } from './child-policy.ts';
 import { type AnswerParts, type ImageQuestion, readWanted, toWarmState } from './image-question.ts';
-import { projectOf } from './project-book.ts';
 import { toPlatforms, toRecord } from './resolved-parts.ts';
-import { callWithinMs } from './round.ts';
-import { within } from './time-limit.ts';
 
 /**
  * What an image behind a Harbor proxy-cache project is now. The index digest of one tag flips with the upstream's health (Harbor 2.15.2), and an index
@@ -44,8 +41,7 @@ async function findPlatforms(question: ImageQuestion, parts: AnswerParts, signal
   if (reference.digest !== undefined && before?.digest === reference.digest && isWhole) {
     return { digest: reference.digest, platforms: had };
   }
-  const project = `${reference.registry}/${projectOf(reference.repository) ?? ''}`;
-  const digest = reference.digest ?? (await round.headThroughProxy(project, reference, login.credentials, signal));
+  const digest = reference.digest ?? (await round.headThroughProxy(reference, login.credentials, signal));
   const seen = parts.read.find(wanted.reference, digest, wanted.platforms);
   if (before?.digest !== undefined && before.isProxied) {
     const isSameDigest = before.digest === digest && (isWhole || seen !== undefined);
@@ -53,11 +49,11 @@ async function findPlatforms(question: ImageQuestion, parts: AnswerParts, signal
   }
   const states = toWarmState(before, true, parts.warms());
   if (before?.digest === undefined || had.length === 0 || reference.digest !== undefined) {
-    const image = await readWanted(parts, question, reference, signal);
+    const image = await readWanted(parts, question, reference, true, signal);
     return { digest: image.digest, platforms: merge(had, toPlatforms(image, states)) };
   }
   const answeredBefore = await upstreamAnswers(question, parts, signal);
-  const image = await readWanted(parts, question, reference, signal);
+  const image = await readWanted(parts, question, reference, true, signal);
   if (!hasMoved(had, image)) return { digest: before.digest, platforms: merge(had, toPlatforms(image, states)) };
   if (!answeredBefore || !(await upstreamAnswers(question, parts, signal))) {
     const words = 'the tag shows another image, but the upstream does not answer: what was found before stays';
@@ -86,13 +82,13 @@ function merge(had: readonly ResolvedPlatform[], found: readonly ResolvedPlatfor
  * store because the upstream failed.
  */
 async function upstreamAnswers(
-  { reference, login }: ImageQuestion,
+  { reference, login, round }: ImageQuestion,
   { source }: AnswerParts,
   signal: AbortSignal,
 ): Promise<boolean> {
   const probe = { ...reference, tag: `stevedore-probe-${randomBytes(6).toString('hex')}`, digest: undefined };
   try {
-    await within(callWithinMs, signal, (limited) => source.headManifest(probe, login.credentials, limited));
+    await round.throughProxy(probe, signal, (limited) => source.headManifest(probe, login.credentials, limited));
     return true;
   } catch (error) {
     signal.throwIfAborted();

@@ -22,10 +22,10 @@ export async function unlessRefused(
   resolve: (findings: Findings) => Promise<ResolvedImage>,
   signal: AbortSignal,
 ): Promise<ResolvedImage> {
-  const { wanted, reference, login, before, listedDigest } = question;
+  const { wanted, reference, before, listedDigest } = question;
   const name = reference.digest ?? reference.tag ?? '';
   const key = `${repositoryName(reference)}@${name}`;
-  const fingerprintOf = () => fingerprint(parts.harbor, login, reference, name, signal);
+  const fingerprintOf = () => fingerprint({ ...question, harbor: parts.harbor }, name, signal);
   const hasMoved = listedDigest !== undefined && listedDigest !== before?.digest;
   if (before?.refusal !== undefined && !hasMoved && !(await parts.policy.mayAsk(key, fingerprintOf))) return before;
   const findings: Findings = {};

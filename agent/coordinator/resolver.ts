@@ -69,14 +69,18 @@ export class Resolver {
     this.#due.begin();
     const patterns = new Map<string, ResolvedPattern>();
     const listed = new Map<string, string>();
+    const pushedAt = new Map<string, number>();
     const wanted = new Map<string, WantedImage>(demand.images.map((image) => [image.reference, image]));
     const fresh = new Set<string>();
 
     await eachBounded(demand.patterns, atOnce, async (pattern) => {
       let record = before.patterns.get(pattern.key);
       if (record === undefined || this.#due.isDue(pattern.key, pattern)) {
-        const found = await this.#patterns.resolve(pattern, record, round, signal);
+        const found = await this.#patterns.resolve(pattern, before, round, signal);
         for (const [reference, digest] of found.digests) listed.set(reference, digest);
+        for (const [reference, at] of found.pushedAt) {
+          pushedAt.set(reference, Math.min(at, pushedAt.get(reference) ?? at));
+        }
         record = found.record;
         this.#due.done(pattern.key, pattern, record.failure && toFailure(record.failure));
         for (const reference of record.members) fresh.add(reference);
@@ -97,7 +101,7 @@ export class Resolver {
       }
       const record = await this.#resolveImage(image, known, listed.get(image.reference), round, signal);
       this.#due.done(image.reference, image, record.failure && toFailure(record.failure));
-      images.set(image.reference, record);
+      images.set(image.reference, withPushedAt(record, pushedAt.get(image.reference) ?? known?.pushedAt));
     });
     signal.throwIfAborted();
     const names = new Set([...images.keys(), ...patterns.keys()]);
@@ -153,6 +157,11 @@ function join(image: WantedImage | undefined, reference: string, pattern: Wanted
     credentials: [...new Set([...image.credentials, ...credentials])],
     everyMs: Math.min(image.everyMs, everyMs),
   };
+}
+
+/** Harbor's zero time is no time. */
+function withPushedAt(image: ResolvedImage, pushedAt: number | undefined): ResolvedImage {
+  return pushedAt === undefined || pushedAt < 0 ? image : { ...image, pushedAt };
 }
 
 function toFailure({ code, detail, message }: NonNullable<ResolvedImage['failure']>): Failure {

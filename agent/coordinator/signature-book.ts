@@ -5,8 +5,7 @@ import { parsePlatform, toPlatformCandidates } from '../core/platform.ts';
 import type { RepositoryPattern } from '../core/repository-pattern.ts';
 import type { Harbor, HarborArtifact, HarborLogin } from '../registry/harbor.ts';
 import type { ImageSource } from '../registry/image-source.ts';
-import { callWithinMs } from './round.ts';
-import { within } from './time-limit.ts';
+import { apiLane, type Breaker, signaturesLane } from './breaker.ts';
 
 export interface SignatureBookParts {
   readonly source: Pick<ImageSource, 'readSignatures'>;
@@ -14,6 +13,8 @@ export interface SignatureBookParts {
 }
 
 export interface SignedArtifact {
+  /** Of the round. */
+  readonly breaker: Breaker;
   readonly login: HarborLogin;
   readonly project: string;
   readonly artifact: HarborArtifact;
@@ -83,7 +84,7 @@ export class SignatureBook {
 
   async #lookAt(
     pattern: RepositoryPattern,
-    { login, project, artifact }: SignedArtifact,
+    { breaker, login, project, artifact }: SignedArtifact,
     digest: string,
     read: () => Promise<HarborArtifact>,
     signal: AbortSignal,
@@ -91,7 +92,7 @@ export class SignatureBook {
     if (pattern.signedBy.length > 0) {
       const repository = `${project}/${artifact.repository}`;
       const reference = { registry: pattern.registry, repository, tag: undefined, digest };
-      const signatures = await within(callWithinMs, signal, (limited) =>
+      const signatures = await breaker.ask(signaturesLane(pattern.registry), signal, (limited) =>
         this.#parts.source.readSignatures(reference, digest, login.credentials, limited),
       );
       const verdict = verifyCosign(signatures, digest, pattern.signedBy);
@@ -104,11 +105,11 @@ export class SignatureBook {
   }
 
   #readChild(
-    { login, project, artifact }: SignedArtifact,
+    { breaker, login, project, artifact }: SignedArtifact,
     digest: string,
     signal: AbortSignal,
   ): Promise<HarborArtifact> {
-    return within(callWithinMs, signal, (limited) =>
+    return breaker.ask(apiLane(login.host), signal, (limited) =>
       this.#parts.harbor.readArtifact(login, project, artifact.repository, digest, limited),
     );
   }

@@ -5,6 +5,7 @@ import { Failure } from '../core/failure.ts';
 import { type Labels, selects } from '../core/label-selector.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Platform } from '../core/platform.ts';
+import type { Resolutions } from '../core/resolution.ts';
 
 export interface WantedParts {
   /** All nodes of the cluster; undefined: there is only the own one. */
@@ -20,6 +21,7 @@ export const nodesEveryMs = 300_000;
 export class Wanted {
   readonly #parts: WantedParts;
   #nodes: readonly { readonly labels: Labels }[] = [];
+  #isListed = false;
   #listedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: WantedParts) {
@@ -34,7 +36,11 @@ export class Wanted {
     if (listNodes === undefined || now - this.#listedAt < nodesEveryMs * 0.8) return;
     this.#listedAt = now;
     try {
-      this.#nodes = await listNodes(signal);
+      const nodes = await listNodes(signal);
+      // Whoever asks runs on one.
+      if (nodes.length === 0) return;
+      this.#nodes = nodes;
+      this.#isListed = true;
     } catch (error) {
       signal.throwIfAborted();
       const { code, message } = Failure.from(error);
@@ -42,11 +48,15 @@ export class Wanted {
     }
   }
 
-  /** For the whole cluster, or for the one node where there is none. */
-  demand(configuration: Configuration | undefined): Demand {
+  /**
+   * For the whole cluster, or for the one node where there is none.
+   * @param before what was resolved: as long as nodes were never listed, its platforms stay wanted, since somebody listed them then
+   */
+  demand(configuration: Configuration | undefined, before: Resolutions): Demand {
     if (configuration === undefined) return noDemand;
     if (this.#parts.listNodes === undefined) return this.ownDemand(configuration);
-    return toDemand(configuration, this.#nodes, this.#parts.own().platform);
+    const demand = toDemand(configuration, this.#nodes, this.#parts.own().platform);
+    return this.#isListed ? demand : withPlatformsOf(before, demand);
   }
 
   /** Of a cluster's sets all are resolved, since the next node may want them; one node alone has only its own. */
@@ -55,4 +65,17 @@ export class Wanted {
     const imageSets = configuration.imageSets.filter(({ nodeSelector }) => selects(nodeSelector, own.labels));
     return toDemand({ ...configuration, imageSets }, [own], own.platform);
   }
+}
+
+function withPlatformsOf({ images, patterns }: Resolutions, demand: Demand): Demand {
+  const join = (platforms: readonly string[], references: readonly string[]) => {
+    const known = references.flatMap((reference) => images.get(reference)?.platforms ?? []);
+    return [...new Set([...platforms, ...known.map(({ platform }) => platform)])].toSorted();
+  };
+  return {
+    images: demand.images.map((image) => ({ ...image, platforms: join(image.platforms, [image.reference]) })),
+    patterns: demand.patterns.map((pattern) => {
+      return { ...pattern, platforms: join(pattern.platforms, patterns.get(pattern.key)?.members ?? []) };
+    }),
+  };
 }

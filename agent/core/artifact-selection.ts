@@ -5,7 +5,8 @@ import { InvalidReferenceError, normaliseHost, parseReference } from './image-re
 import type { RepositoryPattern } from './repository-pattern.ts';
 import type { ExcludedImage, ExclusionReason } from './resolution.ts';
 import { exceeds, type ScanResult } from './severity.ts';
-import { compareTagVersions, tagFault, toTagVersion } from './tag-rule.ts';
+import { newestFirst } from './tag-order.ts';
+import { tagFault } from './tag-rule.ts';
 
 /** The parts of a Harbor artifact that rules look at. */
 export interface SelectableArtifact {
@@ -122,7 +123,7 @@ export function selectArtifacts<Artifact extends SelectableArtifact>(
   const kept: Candidate<Artifact>[] = [];
   for (const content of contents) {
     if (!matchesRepository(pattern, content.project, content.repository)) continue;
-    const candidates = toCandidates(pattern, content).toSorted(newestFirst(pattern));
+    const candidates = toCandidates(pattern, content).toSorted(newestFirst(pattern.tags));
     let count = 0;
     for (const candidate of candidates) {
       const { reference, tag, artifact, repository } = candidate;
@@ -220,17 +221,6 @@ function faultOf(
     return { reason: 'not_signed', message: `Harbor knows no ${kind}signature of it` };
   }
   return undefined;
-}
-
-function newestFirst(pattern: RepositoryPattern): (a: Candidate<unknown>, b: Candidate<unknown>) => number {
-  const byPush = (a: Candidate<unknown>, b: Candidate<unknown>) => b.pushedAt - a.pushedAt;
-  const byVersion = (a: Candidate<unknown>, b: Candidate<unknown>) => {
-    const [one, other] = [toTagVersion(a.tag), toTagVersion(b.tag)];
-    if (one === undefined || other === undefined) return Number(one === undefined) - Number(other === undefined);
-    return compareTagVersions(other, one);
-  };
-  const [first, second] = pattern.tags.newestBy === 'version' ? [byVersion, byPush] : [byPush, byVersion];
-  return (a, b) => first(a, b) || second(a, b) || byText(b.tag, a.tag);
 }
 
 function namesOf(pattern: RepositoryPattern): Names {

@@ -5,6 +5,7 @@ import { parseReference, repositoryName, repositoryOf } from './image-reference.
 import { parsePlatform, type Platform, rankPlatform } from './platform.ts';
 import { patternKey, type RepositoryPattern } from './repository-pattern.ts';
 import type { ResolvedFailure, ResolvedPlatform, ResolvedImage, Resolutions } from './resolution.ts';
+import { newestFirst } from './tag-order.ts';
 
 /** What counts on this node of what was resolved. */
 export interface ResolutionView {
@@ -77,14 +78,31 @@ export function toMembers(pattern: RepositoryPattern, resolutions: Resolutions |
   if (resolved === undefined || (resolved.members.length === 0 && failure !== undefined)) {
     return { members: undefined, failure };
   }
+  const members = resolved.members.filter((reference) => matchesPattern(pattern, reference));
+  return { members: takeNewest(pattern, members, resolutions), failure };
+}
+
+/** Whoever published them keeps to the same bounds; where it does not, what is newest counts here too. */
+function takeNewest(
+  { tags }: RepositoryPattern,
+  references: readonly string[],
+  resolutions: Resolutions | undefined,
+): readonly string[] {
+  const newest = tags.newest ?? Number.POSITIVE_INFINITY;
   const counts = new Map<string, number>();
-  const newest = pattern.tags.newest ?? Number.POSITIVE_INFINITY;
-  const members = resolved.members.filter((reference) => {
-    if (!matchesPattern(pattern, reference)) return false;
-    const repository = repositoryOf(reference);
-    const count = (counts.get(repository) ?? 0) + 1;
-    counts.set(repository, count);
-    return count <= newest;
-  });
-  return { members: members.slice(0, maxMembers), failure };
+  const taken = references
+    .map((reference) => ({
+      reference,
+      tag: parseReference(reference).tag ?? '',
+      pushedAt: resolutions?.images.get(reference)?.pushedAt,
+    }))
+    .toSorted(newestFirst(tags))
+    .filter(({ reference }) => {
+      const repository = repositoryOf(reference);
+      const count = (counts.get(repository) ?? 0) + 1;
+      counts.set(repository, count);
+      return count <= newest;
+    });
+  const kept = new Set(taken.slice(0, maxMembers).map(({ reference }) => reference));
+  return references.filter((reference) => kept.has(reference));
 }

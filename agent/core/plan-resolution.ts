@@ -67,6 +67,8 @@ export interface PlanPattern {
   /** The first of what was left out; `excludedCount` says how much that was in all. */
   readonly excluded: readonly ExcludedImage[];
   readonly excludedCount: number;
+  /** Images that the rule would leave out by what Harbor says now, with why they stay; absent where there is none. */
+  readonly kept?: readonly ExcludedImage[];
   /** Of the last attempt: the images are then those of before. */
   readonly failure?: PlanFailure;
 }
@@ -109,6 +111,7 @@ function toPlanPattern(pattern: RepositoryPattern, resolutions: Resolutions | un
   const { match, regex, semver, newest } = pattern.tags;
   const { members, failure } = toMembers(pattern, resolutions);
   const found = resolutions?.patterns.get(patternKey(pattern));
+  const kept = toListed(found?.kept);
   return {
     repository: formatPattern(pattern),
     tags: {
@@ -119,12 +122,15 @@ function toPlanPattern(pattern: RepositoryPattern, resolutions: Resolutions | un
     },
     resolved: members !== undefined,
     images: members ?? [],
-    excluded: (found?.excluded ?? [])
-      .slice(0, maxListed)
-      .map(({ reference, reason, message }) => ({ reference, reason, message })),
+    excluded: toListed(found?.excluded),
     excludedCount: found?.excludedCount ?? 0,
+    ...(kept.length === 0 ? {} : { kept }),
     ...(failure === undefined ? {} : { failure: toPlanFailure(failure) }),
   };
+}
+
+function toListed(images: readonly ExcludedImage[] = []): readonly ExcludedImage[] {
+  return images.slice(0, maxListed).map(({ reference, reason, message }) => ({ reference, reason, message }));
 }
 
 function describe({ digest, child, isProxied }: DesiredResolution, failure: ResolvedFailure | undefined): PlanResolved {

@@ -1,6 +1,6 @@
 /**
  * What references and repository patterns were found to be: made by the coordinator, or by a node for itself, and read by every node. It holds no
- * times: a record that says the same is the same, and what does not change need not be published again. Pure data.
+ * times of rounds: a record that says the same is the same, and what does not change need not be published again. Pure data.
  */
 
 import type { FailureCode, FailureDetail } from './failure.ts';
@@ -43,6 +43,8 @@ export interface ResolvedImage {
   /** Behind a Harbor proxy-cache project, where only children have digests that last. */
   readonly isProxied: boolean;
   readonly platforms: readonly ResolvedPlatform[];
+  /** Of a pattern's member: when its tag was pushed, as Harbor listed it last, epoch ms. Among the newest it keeps its place when it is listed no more. */
+  readonly pushedAt?: number;
   /** The whole image is refused. */
   readonly refusal?: ResolvedFailure;
   /** Of the last attempt; everything else is then as it was before. */
@@ -77,6 +79,8 @@ export interface ResolvedPattern {
   /** The first of them, for people; `excludedCount` says how many there are. */
   readonly excluded: readonly ExcludedImage[];
   readonly excludedCount: number;
+  /** The first of the members that the rule would leave out by what Harbor says now, with why they stay; for people. */
+  readonly kept?: readonly ExcludedImage[];
   /** Of the last attempt; the members are then those of before. */
   readonly failure?: ResolvedFailure;
 }

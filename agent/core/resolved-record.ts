@@ -50,6 +50,7 @@ export function parseImage(fields: Fields, faults: Faults): ResolvedImage | unde
     digest: fields['digest'] === undefined ? undefined : toDigest(fields['digest']),
     isProxied: fields['isProxied'] === true,
     platforms: toList(fields['platforms'], 'platforms').slice(0, maxPlatforms).map(toPlatform),
+    ...toPushedAt(fields['pushedAt']),
     ...toFailure(fields, 'refusal'),
     ...toFailure(fields, 'failure'),
   }));
@@ -65,9 +66,15 @@ export function parsePattern(fields: Fields, faults: Faults): ResolvedPattern | 
       members: [...new Set(toReadable(fields['members'], toMember, faults))].toSorted(),
       excluded: toReadable(fields['excluded'], toExcluded, faults),
       excludedCount: toNumber(fields['excludedCount'], 'excludedCount'),
+      ...(fields['kept'] === undefined ? {} : { kept: toReadable(fields['kept'], toExcluded, faults) }),
       ...toFailure(fields, 'failure'),
     };
   });
+}
+
+/** It only orders: without a readable one the record is worth as much. */
+function toPushedAt(value: unknown): Pick<ResolvedImage, 'pushedAt'> {
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? { pushedAt: value } : {};
 }
 
 function toPlatform(value: unknown): ResolvedPlatform {
