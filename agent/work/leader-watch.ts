@@ -16,6 +16,11 @@ export type Led = Leadership['state'] | 'starting';
 const startPatienceMs = 20_000;
 /** Who leads and publishes nothing for so many intervals leads nobody. */
 const staleIntervals = 3;
+/**
+ * With a short interval too: its Lease, 120 s, is written every 40 s and read once in 120 s by everybody else, so that what it tells comes as late as
+ * that, and later where a request fails.
+ */
+const toldLateMs = 240_000;
 
 /**
  * Whether somebody resolves for this node. Other nodes' clocks say nothing: whoever leads is believed as long as what it tells goes on changing, by
@@ -47,6 +52,8 @@ export class LeaderWatch {
     }
     if (state === 'lost') return now - (this.#startedAt ?? now) < startPatienceMs ? 'starting' : 'lost';
     if (this.#heard === undefined || this.#heard.resolvedAt !== resolvedAt) this.#heard = { resolvedAt, at: now };
-    return now - this.#heard.at < staleIntervals * this.#intervalMs() ? 'led' : 'lost';
+    const intervalMs = this.#intervalMs();
+    const silenceMs = Math.max(staleIntervals * intervalMs, toldLateMs + intervalMs);
+    return now - this.#heard.at < silenceMs ? 'led' : 'lost';
   }
 }

@@ -76,6 +76,20 @@ describe('who leads', () => {
     expect(digestOf(node)).toBe(sampleDigest('e'));
   });
 
+  test('is believed with a short interval too: what it tells is read each two minutes only', async () => {
+    const shortMs = 30_000;
+    const node = world.start(0, { coordinator: { enabled: true, intervalMs: shortMs, keepAlive: false } });
+    node.setPublished(toConfigMaps(published));
+    for (let looks = 0; looks < 5; looks++) {
+      await pass(160_000);
+      world.leadership = { state: 'led', resolvedAt: Date.now() };
+    }
+    await pass(240_000);
+    expect(world.rounds).toBe(0);
+    await pass(2 * shortMs);
+    expect(world.rounds).toBeGreaterThan(0);
+  });
+
   test('gets no new time for telling nothing by being the next one', async () => {
     world.start(0.99).setPublished(toConfigMaps(published));
     const { resolvedAt } = world.leadership;
