@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { patternKey } from '../../../agent/core/repository-pattern.ts';
-import { buildImage } from '../../harness/images.ts';
+import { mediaTypes } from '../../harness/images.ts';
 import { never, resolvePattern, resolverRights, wantPattern } from '../agent-parts.ts';
 import { makeImage, makeIndex } from '../sample-images.ts';
 import type { BehaviourMaker } from '../subject.ts';
@@ -25,17 +25,13 @@ export function describeListing(name: string, make: BehaviourMaker): void {
       const { subject } = suite;
       const { name: project } = await subject.project();
       const shared = makeImage();
-      const push = async (patch: number) => {
-        const { layers, platform } = shared;
-        const image = buildImage({ layers, platform, labels: { patch: String(patch) } });
-        await subject.push(`${project}/many`, `1.0.${patch}`, image);
-      };
-      await push(0);
-      await eachOf(
-        3,
-        Array.from({ length: 103 }, (_, at) => at + 1),
-        push,
-      );
+      await subject.push(`${project}/many`, '1.0.0', shared);
+      const manifest = JSON.parse(shared.manifest.toString()) as object;
+      for (let patch = 1; patch < 104; patch += 1) {
+        const content = { mediaType: mediaTypes.manifest, tag: `1.0.${patch}`, blobs: [] };
+        const annotated = JSON.stringify({ ...manifest, annotations: { patch: String(patch) } });
+        await subject.put(`${project}/many`, { ...content, manifest: annotated });
+      }
       const robot = await subject.robot(project, ...resolverRights);
       const { harbor, login, createResolver } = suite.agent([robot]);
       const listed = await harbor.listArtifacts(login, project, 'many', {}, never);
@@ -123,16 +119,4 @@ export function describeListing(name: string, make: BehaviourMaker): void {
       expect(after.patterns.get(wanted.key)?.members).toEqual(members.slice(1));
     });
   });
-}
-
-async function eachOf<Item>(
-  atOnce: number,
-  items: readonly Item[],
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  const rest = items.values();
-  const one = async () => {
-    for (const item of rest) await work(item);
-  };
-  await Promise.all(Array.from({ length: atOnce }, one));
 }
