@@ -15,6 +15,11 @@ import type { OnWarmEvent, WarmOrder } from './warm-events.ts';
 
 export interface ImageWarmingParts extends BlobParts, ChildParts {
   readonly source: BlobParts['source'] & ChildParts['source'];
+  /**
+   * Runs the work when the image's turn comes: some 200 s after it was asked for a manifest Harbor 2.15.2 fetches what is missing by itself, of all such
+   * images at the same time.
+   */
+  readonly inTurn: <Result>(work: () => Promise<Result>, signal: AbortSignal) => Promise<Result>;
   readonly queue: BlobQueue;
   /** What holds for a registry now: one whose gateway buffers whole bodies is not asked for them. */
   readonly methodOf: (host: string) => WarmMethod;
@@ -29,15 +34,43 @@ export interface ImageTask {
 
 /** Looks for blobs at once; none of them reaches the upstream. */
 const looksAtOnce = 4;
+/** Nodes that did not wait may have made it warm since. */
+const lookAgainMs = 5_000;
 /** Harbor fetches what is missing by itself some 200 s after it was asked for the manifest (Harbor 2.15.2). */
 const ownFetchMs = 200_000;
 const ownFetchPatienceMs = 100_000;
 const ownFetchPollMs = 10_000;
 
-/** One attempt: manifests, then every blob, then the children. What is local already is left alone. @throws Failure */
+/**
+ * One attempt: manifests, then every blob, both when its turn comes; then the children, of which Harbor has nothing to fetch any more. What is local
+ * already is left alone. @throws Failure
+ */
 export async function warmImage(task: ImageTask, parts: ImageWarmingParts, signal: AbortSignal): Promise<void> {
-  const { order, reference, credentials, onEvent } = task;
   if (await areKnownChildrenLocal(task, parts, signal)) return;
+  const askedAt = performance.now();
+  const filled = await parts.inTurn(async () => {
+    const hasWaited = performance.now() - askedAt >= lookAgainMs;
+    if (hasWaited && (await areKnownChildrenLocal(task, parts, signal))) return undefined;
+    return fillImage(task, parts, signal);
+  }, signal);
+  if (filled === undefined) return;
+  const { order, reference, credentials, onEvent } = task;
+  for (const { platform, digest } of childrenOf(filled.image)) {
+    const child = { reference, credentials, platform, digest };
+    const certain = await waitForChild(child, filled, parts, signal);
+    onEvent({ kind: 'child_warm', reference: order.reference, platform, digest, certain });
+  }
+}
+
+interface FilledImage {
+  readonly image: SourceImage;
+  /** When the manifests were asked for, and when the last blob was local; monotonic ms. */
+  readonly readAt: number;
+  readonly blobsAt: number;
+}
+
+async function fillImage(task: ImageTask, parts: ImageWarmingParts, signal: AbortSignal): Promise<FilledImage> {
+  const { order, reference, credentials, onEvent } = task;
   const readAt = performance.now();
   const image = await parts.source.readImage(reference, order.platforms.map(parsePlatform), credentials, signal);
   requireSame(order, image);
@@ -52,12 +85,7 @@ export async function warmImage(task: ImageTask, parts: ImageWarmingParts, signa
   onEvent({ kind: 'image_read', reference: order.reference, blobs: blobs.length, bytes, localBlobs, localBytes });
   missing.sort((a, b) => a.sizeBytes - b.sizeBytes);
   await warmBlobs(task, missing, readAt, parts, signal);
-  const blobsAt = performance.now();
-  for (const { platform, digest } of childrenOf(image)) {
-    const child = { reference, credentials, platform, digest };
-    const certain = await waitForChild(child, { readAt, blobsAt }, parts, signal);
-    onEvent({ kind: 'child_warm', reference: order.reference, platform, digest, certain });
-  }
+  return { image, readAt, blobsAt: performance.now() };
 }
 
 /** True: Harbor says so of every child that is meant, and nothing needs to be asked for. */

@@ -12,6 +12,8 @@ import { BlobQueue } from './blob-queue.ts';
 import { isChildLocal } from './child-warming.ts';
 import { type ImageWarmingParts, warmImage } from './image-warming.ts';
 import type { CredentialsFor, Random } from './parts.ts';
+import { PausedDeadline } from './paused-deadline.ts';
+import { Places } from './places.ts';
 import type { OnWarmEvent, WarmOrder, WarmResult } from './warm-events.ts';
 
 export interface WarmerParts {
@@ -30,6 +32,8 @@ const shortestRetryMs = 5_000;
 export class Warmer {
   readonly #parts: WarmerParts;
   readonly #random: Random;
+  /** Images whose manifests are read and whose blobs are fetched. */
+  readonly #turns: Places;
   readonly #queue: BlobQueue;
   readonly #fills = new BlobFills();
   /** Registries behind something that buffers whole bodies. */
@@ -38,28 +42,28 @@ export class Warmer {
   constructor(parts: WarmerParts) {
     this.#parts = parts;
     this.#random = parts.random ?? Math.random;
+    this.#turns = new Places(() => ({ maxParallel: parts.settings().maxParallel, maxPerMinute: undefined }));
     this.#queue = new BlobQueue(parts.settings);
   }
 
-  /** Warms one image, trying again what passes by itself until the deadline. Never rejects. */
+  /** Warms one image once its turn comes, trying again what passes by itself until the deadline, which counts from then. Never rejects. */
   async warm(order: WarmOrder, onEvent: OnWarmEvent, signal: AbortSignal): Promise<WarmResult> {
-    const begunAt = performance.now();
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), this.#parts.settings().deadlineMs);
+    const deadline = new PausedDeadline(this.#parts.settings().deadlineMs);
     const warmed = new Map<string, number>();
     const noting: OnWarmEvent = (event) => {
       if (event.kind === 'blob_warm') warmed.set(event.digest, event.bytes);
       onEvent(event);
     };
     let failure: Failure | undefined;
+    deadline.run();
     try {
-      failure = await this.#try(order, noting, AbortSignal.any([signal, deadline.signal]));
+      failure = await this.#try(order, noting, deadline, AbortSignal.any([signal, deadline.signal]));
     } finally {
-      clearTimeout(timer);
+      deadline.pause();
     }
     const outcome = toOutcome(failure, signal.aborted, deadline.signal.aborted);
     const bytes = [...warmed.values()].reduce((sum, one) => sum + one, 0);
-    const seconds = (performance.now() - begunAt) / 1000;
+    const seconds = deadline.countedMs / 1000;
     this.#report(order, { outcome, bytes, seconds, failure }, onEvent);
     return { outcome, bytes, seconds, failure };
   }
@@ -76,13 +80,19 @@ export class Warmer {
   }
 
   /** @returns why it is not warm, or undefined */
-  async #try(order: WarmOrder, onEvent: OnWarmEvent, signal: AbortSignal): Promise<Failure | undefined> {
+  async #try(
+    order: WarmOrder,
+    onEvent: OnWarmEvent,
+    deadline: PausedDeadline,
+    signal: AbortSignal,
+  ): Promise<Failure | undefined> {
     const reference = parseReference(order.reference);
     let last: Failure | undefined;
     for (let failures = 1; !signal.aborted; failures += 1) {
       try {
         const credentials = await this.#parts.credentialsFor(reference, order.credentials);
-        await warmImage({ order, reference, credentials, onEvent }, this.#imageParts(order, onEvent), signal);
+        const parts = this.#imageParts(order, onEvent, deadline);
+        await warmImage({ order, reference, credentials, onEvent }, parts, signal);
         return undefined;
       } catch (error) {
         if (signal.aborted) break;
@@ -97,13 +107,14 @@ export class Warmer {
     return last ?? new Failure('timeout', 'it took longer than warm.deadline');
   }
 
-  #imageParts({ reference }: WarmOrder, onEvent: OnWarmEvent): ImageWarmingParts {
+  #imageParts({ reference }: WarmOrder, onEvent: OnWarmEvent, deadline: PausedDeadline): ImageWarmingParts {
     const { source, harbor, log } = this.#parts;
     return {
       source,
       harbor,
       log,
       random: this.#random,
+      inTurn: (work, end) => this.#inTurn(work, deadline, end),
       queue: this.#queue,
       fills: this.#fills,
       deadlineMs: () => this.#parts.settings().deadlineMs,
@@ -117,6 +128,15 @@ export class Warmer {
         onEvent({ kind: 'fallback', reference, message });
       },
     };
+  }
+
+  async #inTurn<Result>(work: () => Promise<Result>, deadline: PausedDeadline, signal: AbortSignal): Promise<Result> {
+    deadline.pause();
+    const begin = () => {
+      deadline.run();
+      return work();
+    };
+    return this.#turns.run(0, begin, signal).finally(() => deadline.run());
   }
 
   #methodOf(host: string): WarmMethod {
