@@ -28,6 +28,8 @@ export interface DesiredResolution {
   readonly isProxied: boolean;
   /** Of the image or of the child; undefined: it is given out. */
   readonly refusal: ResolvedFailure | undefined;
+  /** Of the last attempt to find out; everything else is as it was before. */
+  readonly failure?: ResolvedFailure;
 }
 
 export function toDesiredResolution(reference: string, view: ResolutionView): DesiredResolution | undefined {
@@ -40,6 +42,7 @@ export function toDesiredResolution(reference: string, view: ResolutionView): De
     // Only a Harbor has proxy-cache projects.
     isProxied: image.isProxied && view.harborHosts.has(parseReference(reference).registry),
     refusal: image.refusal ?? child?.refusal,
+    ...(image.failure === undefined ? {} : { failure: image.failure }),
   };
 }
 

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { FailureCode, FailureDetail } from '../../../agent/core/failure.ts';
+import type { ResolvedFailure } from '../../../agent/core/resolution.ts';
 import type { NodeResolutions } from '../../../agent/work/node-resolutions.ts';
 import { sampleDigest } from '../../fakes/resolutions.ts';
+import { sampleConfiguration } from '../../fakes/samples.ts';
 import { minuteMs, ResolutionsWorld, tag } from './resolutions-world.ts';
 
 let world: ResolutionsWorld;
@@ -49,6 +52,16 @@ describe('pulls wait', () => {
     },
   });
 
+  const childless = (more: { digest?: string; isProxied?: boolean; failure?: ResolvedFailure }) => ({
+    ...wanted,
+    resolved: { digest: undefined, child: undefined, isProxied: true, refusal: undefined, ...more },
+  });
+  const failed = (code: FailureCode, detail?: FailureDetail): ResolvedFailure => ({
+    code,
+    message: 'in its words',
+    ...(detail === undefined ? {} : { detail }),
+  });
+
   const startWithHarbor = (): NodeResolutions => world.start(0, { registries: [harbor] });
   const untilMs = (node: NodeResolutions, image: Parameters<NodeResolutions['warmWaits']>[0][number]) => {
     const until = node.warmWaits([image]).get(tag)?.until;
@@ -84,6 +97,47 @@ describe('pulls wait', () => {
     expect(untilMs(node, cold(sampleDigest('1')))).toBe(-minuteMs);
   });
 
+  test('until the leader can have seen the first node of a platform', async () => {
+    const node = startWithHarbor();
+    const image = childless({ digest: sampleDigest('a') });
+    expect(untilMs(node, image)).toBe(6 * minuteMs);
+    await pass(minuteMs);
+    expect(untilMs(node, image)).toBe(5 * minuteMs);
+  });
+
+  test.each([
+    ['not_found', 'not_found_proxy'],
+    ['upstream', 'upstream_unhealthy'],
+    ['rate_limited', undefined],
+    ['network', 'dns'],
+    ['timeout', undefined],
+  ] as const)('until the deadline while it cannot be resolved for %s', async (code, detail) => {
+    const node = startWithHarbor();
+    const image = childless({ failure: failed(code, detail) });
+    expect(untilMs(node, image)).toBe(30 * minuteMs);
+    expect(node.warmWaits([image]).get(tag)?.message).toContain('in its words');
+    await pass(minuteMs);
+    expect(untilMs(node, childless({ failure: failed('timeout') }))).toBe(29 * minuteMs);
+  });
+
+  test('no longer for failures that come and go', async () => {
+    const node = startWithHarbor();
+    const seen = { digest: sampleDigest('a') };
+    for (let minutes = 0; minutes < 40; minutes += 2) {
+      untilMs(node, childless({ ...seen, failure: failed('timeout') }));
+      await pass(minuteMs);
+      untilMs(node, childless(seen));
+      await pass(minuteMs);
+    }
+    expect(untilMs(node, childless({ ...seen, failure: failed('timeout') }))).toBe(-10 * minuteMs);
+  });
+
+  test('a minute where nobody warms and it cannot be resolved', () => {
+    const warm = { ...sampleConfiguration([]).warm, enabled: false };
+    const node = world.start(0, { registries: [harbor], warm });
+    expect(untilMs(node, childless({ failure: failed('timeout') }))).toBe(minuteMs);
+  });
+
   test.each([
     ['of another registry', { ...wanted, reference: 'docker.io/library/a:1' }],
     ['that nobody resolves', { ...wanted, isResolvable: false }],
@@ -93,9 +147,24 @@ describe('pulls wait', () => {
       { ...wanted, resolved: { ...cold('x').resolved, child: { ...child, warm: 'given_up' as const } } },
     ],
     ['of ordinary projects', { ...wanted, resolved: { ...cold('x').resolved, isProxied: false } }],
+    ['that were never found', childless({ failure: failed('not_found') })],
+    ['that the coordinator may not see', childless({ failure: failed('auth', 'auth_failed') })],
+    ['without one for this platform', childless({ digest: sampleDigest('a'), failure: failed('no_platform') })],
     [
-      'that could not be resolved',
-      { ...wanted, resolved: { ...cold('x').resolved, digest: undefined, child: undefined } },
+      'that an ordinary project lacks',
+      childless({ isProxied: false, failure: failed('not_found', 'not_found_proxy') }),
+    ],
+    ['of ordinary projects without one for this platform', childless({ digest: sampleDigest('a'), isProxied: false })],
+    [
+      'of ordinary projects that were found before',
+      childless({ digest: sampleDigest('a'), isProxied: false, failure: failed('timeout') }),
+    ],
+    [
+      'that are known from before, whatever fails now',
+      {
+        ...wanted,
+        resolved: { ...cold('x').resolved, child: { ...child, warm: 'warm' as const }, failure: failed('timeout') },
+      },
     ],
   ])('not for images %s', (_, image) => {
     expect([...startWithHarbor().warmWaits([image])]).toEqual([]);
