@@ -1,12 +1,15 @@
+import type { Credential } from '../core/credentials.ts';
 import { Failure } from '../core/failure.ts';
 import { type ImageReference, repositoryName } from '../core/image-reference.ts';
-import type { ResolvedPlatform } from '../core/resolution.ts';
-import type { Harbor, HarborLogin } from '../registry/harbor.ts';
+import type { ResolvedFailure, ResolvedPlatform } from '../core/resolution.ts';
+import type { Harbor, HarborLogin, HarborScan } from '../registry/harbor.ts';
+import type { ImageSource } from '../registry/image-source.ts';
 import { apiLane } from './breaker.ts';
-import { isRefusal, type PolicyBook } from './policy-book.ts';
+import { type Fingerprint, isRefusal, type PolicyBook } from './policy-book.ts';
 import { projectOf } from './project-book.ts';
 import { toResolvedFailure } from './resolved-parts.ts';
 import type { Round } from './round.ts';
+import { within } from './time-limit.ts';
 
 const apiWithinMs = 20_000;
 
@@ -72,12 +75,35 @@ async function checkChild(
   }
 }
 
-/** What a policy looks at, as a text that changes with it; undefined: it may not be read. */
+/** Why a manifest is not given out, asked for by its digest; undefined: it is. @throws Failure for any other reason */
+export async function findRefusal(
+  reference: ImageReference,
+  credentials: readonly Credential[],
+  source: Pick<ImageSource, 'headManifest'>,
+  signal: AbortSignal,
+): Promise<ResolvedFailure | undefined> {
+  try {
+    await within(apiWithinMs, signal, (limited) => source.headManifest(reference, credentials, limited));
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    const failure = Failure.from(error);
+    if (!isRefusal(failure)) throw failure;
+    return toResolvedFailure(failure);
+  }
+}
+
+/** What has no scan yet may get one; what Harbor calls by other words (2.15: Success, Error, Stopped) is over. */
+export function isScanPending(scan: HarborScan | undefined): boolean {
+  return scan === undefined || ['Pending', 'Scheduled', 'Running'].includes(scan.status);
+}
+
+/** Undefined: it may not be read. */
 export async function fingerprint(
   { harbor, round, login, reference }: Omit<ChildPolicyParts, 'policy'>,
   tagOrDigest: string,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Fingerprint | undefined> {
   const { registry, repository } = reference;
   const project = projectOf(repository);
   if (project === undefined) return undefined;
@@ -90,7 +116,8 @@ export async function fingerprint(
       { withinMs: apiWithinMs },
     );
     const accessories = artifact.accessories.map(({ type, digest }) => `${type} ${digest}`).toSorted();
-    return JSON.stringify([artifact.digest, artifact.scan?.status, artifact.scan?.severity, accessories]);
+    const text = JSON.stringify([artifact.digest, artifact.scan?.status, artifact.scan?.severity, accessories]);
+    return { text, isPending: isScanPending(artifact.scan) };
   } catch {
     signal.throwIfAborted();
     return undefined;

@@ -3,7 +3,7 @@ import { Failure } from '../core/failure.ts';
 import type { ImageReference } from '../core/image-reference.ts';
 import { parsePlatform } from '../core/platform.ts';
 import { sleep } from '../core/sleep.ts';
-import type { Harbor } from '../registry/harbor.ts';
+import type { Harbor, HarborArtifact } from '../registry/harbor.ts';
 import type { ImageSource } from '../registry/image-source.ts';
 import type { Random } from './parts.ts';
 import { projectOf } from './project-book.ts';
@@ -31,20 +31,29 @@ const mostReads = 3;
 
 /** Whether Harbor holds the child's manifest itself, which it does only with all blobs. Causes no upstream request. Undefined: it may not be read. */
 export async function isChildLocal(
-  { reference, credentials, digest }: Child,
+  child: Child,
   harbor: Pick<Harbor, 'readArtifact'>,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
+  const artifact = await readChild(child, harbor, signal);
+  return artifact === 'unknown' ? undefined : artifact !== 'absent';
+}
+
+/** What Harbor has of a child; `unknown`: it may not be read. @throws Failure */
+export async function readChild(
+  { reference, credentials, digest }: Omit<Child, 'platform'>,
+  harbor: Pick<Harbor, 'readArtifact'>,
+  signal: AbortSignal,
+): Promise<HarborArtifact | 'absent' | 'unknown'> {
   const project = projectOf(reference.repository) ?? '';
   const repository = reference.repository.slice(project.length + 1);
   try {
-    await harbor.readArtifact({ host: reference.registry, credentials }, project, repository, digest, signal);
-    return true;
+    return await harbor.readArtifact({ host: reference.registry, credentials }, project, repository, digest, signal);
   } catch (error) {
     signal.throwIfAborted();
     const failure = Failure.from(error);
-    if (failure.code === 'not_found') return false;
-    if (failure.code === 'auth') return undefined;
+    if (failure.code === 'not_found') return 'absent';
+    if (failure.code === 'auth') return 'unknown';
     throw failure;
   }
 }

@@ -23,7 +23,7 @@ export interface CoordinatorParts extends WantedParts {
   /** With short time-outs of its own: an upstream that hangs blocks look-ups by tag for minutes. */
   readonly source: ImageSource;
   /** For blobs, whose headers and bodies may take their time. */
-  readonly blobs: Pick<ImageSource, 'readImage' | 'hasBlob' | 'touchBlob' | 'discardBlob'>;
+  readonly blobs: Pick<ImageSource, 'headManifest' | 'readImage' | 'hasBlob' | 'touchBlob' | 'discardBlob'>;
   readonly harbor: Harbor;
   readonly credentialsFor: CredentialsFor;
   readonly publication: Publication;

@@ -1,11 +1,17 @@
 import type { CredentialSource } from '../core/configuration.ts';
 import type { Demand } from '../core/demand.ts';
 import { Failure } from '../core/failure.ts';
-import { parseReference } from '../core/image-reference.ts';
+import {
+  type DesiredAtRisk,
+  type DesiredInProject,
+  findDesiredAtRisk,
+  type StoredReader,
+} from '../core/desired-retention.ts';
+import { formatReference, parseReference } from '../core/image-reference.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Resolutions } from '../core/resolution.ts';
-import { findAtRisk, type TagAtRisk } from '../core/retention.ts';
-import type { Harbor, HarborArtifact, HarborLogin, HarborProject } from '../registry/harbor.ts';
+import type { ResolvedImage, Resolutions } from '../core/resolution.ts';
+import { toDeletionTime } from '../core/retention.ts';
+import type { Harbor, HarborLogin, HarborProject } from '../registry/harbor.ts';
 import type { ImageSource } from '../registry/image-source.ts';
 import type { HarborRecorder } from '../work/harbor-recorder.ts';
 import { apiLane, Breaker, registryLane } from './breaker.ts';
@@ -13,7 +19,7 @@ import { type ProjectBook, projectOf } from './project-book.ts';
 
 export interface KeepAliveParts {
   readonly source: Pick<ImageSource, 'readImage'>;
-  readonly harbor: Pick<Harbor, 'readRetention' | 'listArtifacts'>;
+  readonly harbor: Pick<Harbor, 'readRetention' | 'listArtifacts' | 'readArtifact'>;
   readonly projects: ProjectBook;
   readonly isHarbor: (host: string) => boolean;
   readonly recorder: Pick<HarborRecorder, 'retentionAtRisk' | 'keptAlive'>;
@@ -27,13 +33,12 @@ export interface RetentionRisk {
   readonly message: string;
 }
 
-/** Desired tags of one project. */
+/** What is desired of one project. */
 interface Group {
   readonly host: string;
   readonly project: HarborProject;
   readonly login: HarborLogin;
-  /** By repository below the project, then tag. */
-  readonly tags: Map<string, Map<string, string>>;
+  readonly images: DesiredInProject[];
 }
 
 const dayMs = 86_400_000;
@@ -73,7 +78,6 @@ export class KeepAlive {
         risks.push(...found);
         reported.add(name);
         this.#parts.recorder.retentionAtRisk(name, found.length);
-        this.#said.delete(name);
       } catch (error) {
         signal.throwIfAborted();
         this.#say(group, Failure.from(error));
@@ -90,17 +94,17 @@ export class KeepAlive {
     for (const [reference, sources] of toSources(resolutions, demand)) {
       const { registry: host, repository, tag, digest } = parseReference(reference);
       const name = projectOf(repository);
-      if (!isHarbor(host) || name === undefined || tag === undefined || digest !== undefined) continue;
+      if (!isHarbor(host) || name === undefined) continue;
       const login = await projects.loginFor({ registry: host, repository }, sources);
       const seen = await projects.list(login, signal);
       const project = seen.ok ? seen.byName.get(name) : undefined;
       if (project === undefined) continue;
       const key = `${host}/${name}`;
-      const group = groups.get(key) ?? { host, project, login, tags: new Map<string, Map<string, string>>() };
+      const group = groups.get(key) ?? { host, project, login, images: [] };
       groups.set(key, group);
-      const below = repository.slice(name.length + 1);
-      const tags = group.tags.get(below) ?? new Map<string, string>();
-      group.tags.set(below, tags.set(tag, reference));
+      const isProxied = project.upstreamId !== undefined;
+      const cached = isProxied ? toCached(resolutions.images.get(reference)) : undefined;
+      group.images.push({ reference, repository: repository.slice(name.length + 1), tag, digest, cached });
     }
     return [...groups.values()];
   }
@@ -108,47 +112,47 @@ export class KeepAlive {
   /** Undefined: the project has no retention. @throws Failure */
   async #lookAt(group: Group, touch: boolean, signal: AbortSignal): Promise<readonly RetentionRisk[] | undefined> {
     const { harbor } = this.#parts;
-    const { login, project, tags } = group;
+    const { login, project, images } = group;
     const id = Number(project.metadata['retention_id'] ?? Number.NaN);
     if (!Number.isInteger(id) || id <= 0) return undefined;
     const asking = <Result>(work: (limited: AbortSignal) => Promise<Result>) =>
       this.#breaker.ask(apiLane(group.host), signal, work);
     const retention = await asking((limited) => harbor.readRetention(login, id, limited));
     if (retention.rules.every(({ disabled }) => disabled)) return [];
-    const artifacts: HarborArtifact[] = [];
-    for (const repository of tags.keys()) {
-      artifacts.push(
-        ...(await asking((limited) => harbor.listArtifacts(login, project.name, repository, {}, limited))),
-      );
-    }
-    const now = Date.now();
-    const { atRisk } = findAtRisk(retention, artifacts, now);
-    const risks: RetentionRisk[] = [];
-    for (const risk of atRisk) {
-      const reference = tags.get(risk.repository)?.get(risk.tag);
-      if (reference === undefined) continue;
-      risks.push({ reference, project: project.name, message: toMessage(risk, retention.cron) });
-      if (touch) await this.#touch(reference, risk, group, pulledAt(artifacts, risk), now, signal);
-    }
-    return risks;
+    const reader: StoredReader = {
+      list: (repository) => asking((limited) => harbor.listArtifacts(login, project.name, repository, {}, limited)),
+      read: (repository, digest) =>
+        asking((limited) => harbor.readArtifact(login, project.name, repository, digest, limited)),
+    };
+    const { atRisk, renewable, unread } = await findDesiredAtRisk(retention, images, reader, Date.now());
+    if (touch) for (const risk of renewable) await this.#touch(risk, group, signal);
+    if (unread === undefined) this.#said.delete(project.name);
+    else this.#say(group, unread);
+    return atRisk.map((risk) => ({
+      reference: risk.reference,
+      project: project.name,
+      message: toMessage(risk, retention.cron),
+    }));
   }
 
   /** One GET of the manifest, which Harbor counts as a pull, in a third of the rule's period. */
   async #touch(
-    reference: string,
-    { periodDays, isRenewedByPull }: TagAtRisk,
+    { reference, child, periodDays, isRenewedByPull, pulledAt }: DesiredAtRisk,
     { host, login }: Group,
-    pulled: number,
-    now: number,
     signal: AbortSignal,
   ): Promise<void> {
     if (!isRenewedByPull) return;
+    const now = Date.now();
+    const parsed = parseReference(reference);
+    // By tag the upstream would be asked, and another manifest counted. Since 2.15.1 the pull of a child counts for its index too.
+    const meant = child === undefined ? parsed : { ...parsed, tag: undefined, digest: child };
+    const key = formatReference(meant);
     const thirdMs = ((periodDays ?? 1) * dayMs) / 3;
-    if (now - Math.max(pulled, this.#touched.get(reference) ?? Number.NEGATIVE_INFINITY) < thirdMs) return;
-    this.#touched.set(reference, now);
+    if (now - Math.max(pulledAt, this.#touched.get(key) ?? Number.NEGATIVE_INFINITY) < thirdMs) return;
+    this.#touched.set(key, now);
     try {
       await this.#breaker.ask(registryLane(host), signal, (limited) =>
-        this.#parts.source.readImage(parseReference(reference), [], login.credentials, limited),
+        this.#parts.source.readImage(meant, [], login.credentials, limited),
       );
       this.#parts.recorder.keptAlive();
       this.#parts.log.info({ image: reference }, 'image kept alive: retention would have deleted it');
@@ -178,18 +182,11 @@ function toSources(resolutions: Resolutions, demand: Demand): ReadonlyMap<string
   return sources;
 }
 
-function pulledAt(artifacts: readonly HarborArtifact[], { repository, tag, digest }: TagAtRisk): number {
-  const artifact = artifacts.find((one) => one.repository === repository && one.digest === digest);
-  const own = artifact?.tags.find(({ name }) => name === tag);
-  return Math.max(artifact?.pulledAt ?? Number.NEGATIVE_INFINITY, own?.pulledAt ?? Number.NEGATIVE_INFINITY);
+function toCached(image: ResolvedImage | undefined): DesiredInProject['cached'] {
+  const platforms = image?.platforms.filter(({ refusal }) => refusal === undefined) ?? [];
+  return { digest: image?.digest, children: [...new Set(platforms.map(({ digest }) => digest))] };
 }
 
-function toMessage({ leftMs, rule }: TagAtRisk, cron: string | undefined): string {
-  const when =
-    leftMs <= 0
-      ? 'the next run deletes it'
-      : leftMs === Number.POSITIVE_INFINITY
-        ? 'others may push it out'
-        : `in ${Math.max(1, Math.round(leftMs / dayMs))} days it is deleted`;
-  return `${when} (${rule})${cron === undefined ? '; retention does not run by itself' : ''}`;
+function toMessage(risk: DesiredAtRisk, cron: string | undefined): string {
+  return `${toDeletionTime(risk)} it is deleted (${risk.rule})${cron === undefined ? '; retention does not run by itself' : ''}`;
 }

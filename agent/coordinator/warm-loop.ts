@@ -1,16 +1,17 @@
 import type { Demand } from '../core/demand.ts';
 import { Failure } from '../core/failure.ts';
-import { parseReference, repositoryName } from '../core/image-reference.ts';
 import type { Logger } from '../core/logger.ts';
-import type { ResolvedImage, ResolvedPlatform, Resolutions, WarmState } from '../core/resolution.ts';
+import type { ResolvedFailure, ResolvedImage, ResolvedPlatform, Resolutions, WarmState } from '../core/resolution.ts';
 import type { HarborRecorder } from '../work/harbor-recorder.ts';
 import { eachBounded } from './bounded.ts';
+import { type ChildAnswer, childKey, findRefused, withAnswers } from './child-answers.ts';
 import type { Random } from './parts.ts';
+import { ScanWatch } from './scan-watch.ts';
 import type { WarmOrder } from './warm-events.ts';
 import type { Warmer } from './warmer.ts';
 
 export interface WarmLoopParts {
-  readonly warmer: Pick<Warmer, 'warm' | 'isLocal'>;
+  readonly warmer: Pick<Warmer, 'warm' | 'isLocal' | 'findRefusal' | 'isScanPending'>;
   /** How often images that are warm are looked after, ms. */
   readonly checkEveryMs: () => number;
   /** Some image got warm, or cold. */
@@ -39,18 +40,27 @@ export class WarmLoop {
   /** By reference, with the children that are meant. */
   readonly #running = new Map<string, { readonly meant: string; readonly end: AbortController }>();
   readonly #tasks = new Set<Promise<void>>();
+  readonly #scans: ScanWatch;
+  /** What Harbor said last of manifests that it holds, until the records have it: the rounds ask for themselves. By repository and child digest. */
+  readonly #answers = new Map<string, ChildAnswer>();
 
   constructor(parts: WarmLoopParts) {
     this.#parts = parts;
     this.#random = parts.random ?? Math.random;
+    const onAnswer = (key: string, refusal: ResolvedFailure | undefined) => {
+      this.#answers.set(key, { refusal });
+      parts.onChange();
+    };
+    this.#scans = new ScanWatch({ warmer: parts.warmer, onAnswer, random: this.#random });
   }
 
-  /** What was resolved, with the states as they are now. */
+  /** What was resolved, with the states as they are now. Its result has to be kept: it takes up answers, each once. */
   overlay(resolutions: Resolutions): Resolutions {
     const images = new Map<string, ResolvedImage>();
     for (const [reference, image] of resolutions.images) {
-      images.set(reference, image.isProxied ? { ...image, platforms: this.#stated(image) } : image);
+      images.set(reference, image.isProxied ? this.#stated(image) : image);
     }
+    this.#answers.clear();
     return { ...resolutions, images };
   }
 
@@ -66,10 +76,10 @@ export class WarmLoop {
     const names = new Set<string>();
     for (const image of resolutions.images.values()) {
       for (const child of this.#warmable(image)) {
-        names.add(keyOf(image, child));
+        names.add(childKey(image, child));
         this.#note(image, child);
       }
-      const cold = this.#warmable(image).filter((child) => this.#isToWarm(this.#known.get(keyOf(image, child))));
+      const cold = this.#warmable(image).filter((child) => this.#isToWarm(this.#known.get(childKey(image, child))));
       if (cold.length === 0) continue;
       const { reference } = image;
       const order = { reference, platforms: cold.map(({ platform }) => platform), children: toChildren(cold) };
@@ -81,19 +91,22 @@ export class WarmLoop {
     }
     for (const order of orders.values()) this.#begin(order, signal);
     this.#count(resolutions);
+    this.#scans.update(findRefused(resolutions, credentials), signal);
     this.#keep(this.#check(resolutions, credentials, signal));
   }
 
   /** Resolves when nothing is under way any more. */
   async settled(): Promise<void> {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    await this.#scans.settled();
   }
 
-  #stated(image: ResolvedImage): readonly ResolvedPlatform[] {
-    return image.platforms.map((child) => {
-      const state = this.#known.get(keyOf(image, child))?.state;
+  #stated(image: ResolvedImage): ResolvedImage {
+    const platforms = image.platforms.map((child) => {
+      const state = this.#known.get(childKey(image, child))?.state;
       return state === undefined || child.warm === 'unneeded' ? child : { ...child, warm: state };
     });
+    return withAnswers({ ...image, platforms }, this.#answers);
   }
 
   #warmable({ isProxied, refusal, platforms }: ResolvedImage): readonly ResolvedPlatform[] {
@@ -106,7 +119,7 @@ export class WarmLoop {
   }
 
   #note(image: ResolvedImage, child: ResolvedPlatform): void {
-    const key = keyOf(image, child);
+    const key = childKey(image, child);
     if (this.#known.has(key)) return;
     this.#known.set(key, { state: child.warm, isTriedAgain: false, checkAt: this.#nextCheckAt() });
   }
@@ -126,17 +139,47 @@ export class WarmLoop {
 
   async #warm(order: WarmOrder, end: AbortController, signal: AbortSignal): Promise<void> {
     const onEvent = () => undefined;
-    const { outcome } = await this.#parts.warmer.warm(order, onEvent, AbortSignal.any([signal, end.signal]));
+    const either = AbortSignal.any([signal, end.signal]);
+    const { outcome } = await this.#parts.warmer.warm(order, onEvent, either);
+    // Nodes come as soon as it is published as warm; what they would be refused is to be known then.
+    const answers = outcome === 'warm' ? await this.#askAll(order, either) : [];
     if (this.#running.get(order.reference)?.end === end) this.#running.delete(order.reference);
-    if (outcome === 'aborted') return;
+    if (outcome === 'aborted' || either.aborted) return;
+    for (const [key, answer] of answers) this.#answers.set(key, answer);
     for (const digest of order.children?.values() ?? []) {
-      const known = this.#known.get(`${repositoryName(parseReference(order.reference))}@${digest}`);
+      const known = this.#known.get(childKey(order, { digest }));
       if (known === undefined) continue;
       known.state = outcome === 'warm' ? 'warm' : 'given_up';
       known.isTriedAgain = false;
       known.checkAt = this.#nextCheckAt();
     }
     this.#parts.onChange();
+  }
+
+  async #askAll(order: WarmOrder, signal: AbortSignal): Promise<(readonly [string, ChildAnswer])[]> {
+    const answers: (readonly [string, ChildAnswer])[] = [];
+    for (const digest of new Set(order.children?.values())) {
+      const refusal = await this.#findRefusal(order, { digest }, signal);
+      if (refusal !== undefined) answers.push([childKey(order, { digest }), { refusal }]);
+    }
+    return answers;
+  }
+
+  /** Why Harbor does not give out what it holds; undefined also where it cannot be told. Never rejects. */
+  async #findRefusal(
+    order: Pick<WarmOrder, 'reference' | 'credentials'>,
+    child: { readonly digest: string },
+    signal: AbortSignal,
+  ): Promise<ResolvedFailure | undefined> {
+    try {
+      return await this.#parts.warmer.findRefusal(order, child, signal);
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      const { code, message } = Failure.from(error);
+      const fields = { image: order.reference, code, error: message };
+      this.#parts.log.debug(fields, 'whether Harbor gives it out could not be told');
+      return undefined;
+    }
   }
 
   /** Retention and garbage collection take back what was warm; nodes' own pulls warm what was given up. */
@@ -148,7 +191,7 @@ export class WarmLoop {
     const now = performance.now();
     const due = [...resolutions.images.values()].flatMap((image) =>
       this.#warmable(image).flatMap((child) => {
-        const known = this.#known.get(keyOf(image, child));
+        const known = this.#known.get(childKey(image, child));
         if (known === undefined || known.state === 'cold' || known.checkAt > now) return [];
         known.checkAt = this.#nextCheckAt();
         return [{ image, child, known }];
@@ -163,6 +206,8 @@ export class WarmLoop {
         if (known.state === 'given_up' && !isLocal) known.isTriedAgain = true;
         else if (isLocal !== (known.state === 'warm')) {
           if (!isLocal) this.#parts.log.info({ image: reference, platform: child.platform }, 'image is no longer warm');
+          const refusal = isLocal ? await this.#findRefusal(order, child, signal) : undefined;
+          if (refusal !== undefined) this.#answers.set(childKey(order, child), { refusal });
           known.state = isLocal ? 'warm' : 'cold';
         } else return;
         isChanged = true;
@@ -177,7 +222,7 @@ export class WarmLoop {
 
   #count(resolutions: Resolutions): void {
     const states = [...resolutions.images.values()].map((image) =>
-      this.#warmable(image).map((child) => this.#known.get(keyOf(image, child))?.state),
+      this.#warmable(image).map((child) => this.#known.get(childKey(image, child))?.state),
     );
     const some = states.filter((children) => children.length > 0);
     const warm = some.filter((children) => children.every((state) => state === 'warm')).length;
@@ -188,10 +233,6 @@ export class WarmLoop {
     const kept = task.finally(() => this.#tasks.delete(kept));
     this.#tasks.add(kept);
   }
-}
-
-function keyOf({ reference }: ResolvedImage, { digest }: ResolvedPlatform): string {
-  return `${repositoryName(parseReference(reference))}@${digest}`;
 }
 
 function toChildren(children: readonly ResolvedPlatform[]): ReadonlyMap<string, string> {

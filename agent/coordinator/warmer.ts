@@ -3,13 +3,15 @@ import type { WarmMethod, WarmSettings } from '../core/configuration.ts';
 import { Failure } from '../core/failure.ts';
 import { parseReference } from '../core/image-reference.ts';
 import type { Logger } from '../core/logger.ts';
+import type { ResolvedFailure } from '../core/resolution.ts';
 import { sleep } from '../core/sleep.ts';
 import type { Harbor } from '../registry/harbor.ts';
 import type { ImageSource } from '../registry/image-source.ts';
 import type { HarborRecorder, WarmOutcome } from '../work/harbor-recorder.ts';
 import { BlobFills } from './blob-fills.ts';
 import { BlobQueue } from './blob-queue.ts';
-import { isChildLocal } from './child-warming.ts';
+import { findRefusal, isScanPending } from './child-policy.ts';
+import { isChildLocal, readChild } from './child-warming.ts';
 import { type ImageWarmingParts, warmImage } from './image-warming.ts';
 import type { CredentialsFor, Random } from './parts.ts';
 import { PausedDeadline } from './paused-deadline.ts';
@@ -17,7 +19,7 @@ import { Places } from './places.ts';
 import type { OnWarmEvent, WarmOrder, WarmResult } from './warm-events.ts';
 
 export interface WarmerParts {
-  readonly source: Pick<ImageSource, 'readImage' | 'hasBlob' | 'touchBlob' | 'discardBlob'>;
+  readonly source: Pick<ImageSource, 'headManifest' | 'readImage' | 'hasBlob' | 'touchBlob' | 'discardBlob'>;
   readonly harbor: Pick<Harbor, 'readArtifact'>;
   readonly credentialsFor: CredentialsFor;
   readonly settings: () => WarmSettings;
@@ -77,6 +79,30 @@ export class Warmer {
     const reference = parseReference(order.reference);
     const credentials = await this.#parts.credentialsFor(reference, order.credentials);
     return isChildLocal({ reference, credentials, ...child }, this.#parts.harbor, signal);
+  }
+
+  /** Why Harbor does not give out a child that it holds, by one HEAD; undefined: it does. @throws Failure */
+  async findRefusal(
+    order: Pick<WarmOrder, 'reference' | 'credentials'>,
+    { digest }: { readonly digest: string },
+    signal: AbortSignal,
+  ): Promise<ResolvedFailure | undefined> {
+    const reference = { ...parseReference(order.reference), tag: undefined, digest };
+    const credentials = await this.#parts.credentialsFor(reference, order.credentials);
+    return findRefusal(reference, credentials, this.#parts.source, signal);
+  }
+
+  /** Whether a child's scan is still to come, or runs; undefined: it may not be read. @throws Failure */
+  async isScanPending(
+    order: Pick<WarmOrder, 'reference' | 'credentials'>,
+    { digest }: { readonly digest: string },
+    signal: AbortSignal,
+  ): Promise<boolean | undefined> {
+    const reference = parseReference(order.reference);
+    const credentials = await this.#parts.credentialsFor(reference, order.credentials);
+    const artifact = await readChild({ reference, credentials, digest }, this.#parts.harbor, signal);
+    if (artifact === 'unknown') return undefined;
+    return artifact !== 'absent' && isScanPending(artifact.scan);
   }
 
   /** @returns why it is not warm, or undefined */

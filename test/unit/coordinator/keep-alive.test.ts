@@ -4,7 +4,7 @@ import { ProjectBook } from '../../../agent/coordinator/project-book.ts';
 import type { Demand } from '../../../agent/core/demand.ts';
 import { Credential } from '../../../agent/core/credentials.ts';
 import { silentLogger } from '../../../agent/core/logger.ts';
-import { noResolutions } from '../../../agent/core/resolution.ts';
+import { noResolutions, type Resolutions } from '../../../agent/core/resolution.ts';
 import { FakeHarbor } from '../../fakes/fake-harbor.ts';
 import { resolverRights } from '../../fakes/fake-harbor-content.ts';
 import { FakeImageSource } from '../../fakes/fake-image-source.ts';
@@ -104,5 +104,84 @@ describe('retention', () => {
       vi.setSystemTime(Date.now() + day / 24);
     }
     expect(source.calls).toHaveLength(3);
+  });
+});
+
+describe('behind a proxy cache', () => {
+  const box = `${host}/hub/library/box:1`;
+  const cached = fakeSourceIndex('box', [
+    { os: 'linux', architecture: 'amd64' },
+    { os: 'linux', architecture: 'arm64' },
+  ]);
+  const [amd64, arm64] = cached.children;
+  const wanted: Demand = { ...demand, images: demand.images.map((image) => ({ ...image, reference: box })) };
+  const resolutions: Resolutions = {
+    images: new Map([
+      [
+        box,
+        {
+          reference: box,
+          digest: cached.digest,
+          isProxied: true,
+          platforms: cached.children.map(({ digest, platform: { os, architecture } }) => ({
+            platform: `${os}/${architecture}`,
+            digest,
+            imageId: digest,
+            sizeBytes: 1,
+            warm: 'warm' as const,
+          })),
+        },
+      ],
+    ]),
+    patterns: new Map(),
+  };
+  const lookAt = (keepAlive: KeepAlive, touch: boolean) =>
+    keepAlive.look(resolutions, wanted, touch, new AbortController().signal);
+  const put = (digest: string | undefined, daysAgo: number, more = {}) =>
+    harbor.put('hub/library/box', { digest: digest ?? '', pushedAt: 0, pulledAt: Date.now() - daysAgo * day, ...more });
+
+  beforeEach(() => {
+    harbor.addProject('hub', { upstreamId: 7, metadata: { retention_id: '3' } });
+    source.add(box, cached);
+  });
+
+  test('an image that is there without its tag is found by what nodes pull, and touched by that', async () => {
+    // The index that Harbor keeps is a rewritten one, which nobody knows the digest of.
+    put('sha256:rewritten', 5);
+    put(amd64?.digest, 5);
+    put(arm64?.digest, 1);
+    const keepAlive = create();
+    const risk = { reference: box, project: 'hub', message: 'in 1 day it is deleted (pulled within the last 6 days)' };
+    expect(await lookAt(keepAlive, false)).toEqual([risk]);
+    expect(recorder.atRisk.get('hub')).toBe(1);
+    expect(source.calls).toEqual([]);
+    await lookAt(keepAlive, true);
+    await lookAt(keepAlive, true);
+    expect(source.calls).toMatchObject([
+      { method: 'readImage', reference: `${host}/hub/library/box@${amd64?.digest}` },
+    ]);
+  });
+
+  test('an index that is listed holds its children, whenever they were pulled', async () => {
+    const children = cached.children.map(({ digest }) => ({
+      digest,
+      os: 'linux',
+      architecture: 'amd64',
+      variant: undefined,
+    }));
+    put('sha256:rewritten', 1, { children, tags: [{ name: '1', pushedAt: 0, pulledAt: undefined }] });
+    for (const { digest } of cached.children) put(digest, 30);
+    expect(await lookAt(create(), true)).toEqual([]);
+    put('sha256:rewritten', 5, { children, tags: [{ name: '1', pushedAt: 0, pulledAt: undefined }] });
+    expect(await lookAt(create(), true)).toMatchObject([{ reference: box }]);
+    expect(source.calls).toMatchObject([{ reference: `${host}/hub/library/box@${amd64?.digest}` }]);
+  });
+
+  test('what Harbor does not have is at no risk, nor what may not be read by digest', async () => {
+    expect(await lookAt(create(), true)).toEqual([]);
+    put(amd64?.digest, 5);
+    harbor.addRobot('resolver', 'secret', { '*': ['project:read', 'artifact:list', 'tag-retention:read'] });
+    expect(await lookAt(create(), true)).toEqual([]);
+    expect(source.calls).toEqual([]);
   });
 });
