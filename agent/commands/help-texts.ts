@@ -102,7 +102,7 @@ Examples:
   stevedore doctor --config config.yaml
   stevedore doctor --host-root /host --pull harbor.example.com/ml/base:1
   stevedore doctor --json | jq '.findings[] | select(.level != "ok")'
-  kubectl exec -n stevedore stevedore-x7k2p -- stevedore doctor`;
+  kubectl exec -n stevedore stevedore-x7k2p -- node /opt/stevedore/stevedore.mjs doctor`;
 
 export const uninstall = `
 Refuses while an agent runs on the state folder: exit code 4. Images stay, for they may be in use. A startup taint stays too: take the gate
