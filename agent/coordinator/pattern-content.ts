@@ -3,9 +3,15 @@ import type { WantedPattern } from '../core/demand.ts';
 import { Failure } from '../core/failure.ts';
 import type { RepositoryPattern } from '../core/repository-pattern.ts';
 import type { ArtifactQuery, Harbor, HarborArtifact, HarborLogin, HarborProject } from '../registry/harbor.ts';
-import { apiLane } from './breaker.ts';
+import { apiLane, callWithinMs } from './breaker.ts';
 import type { ProjectBook } from './project-book.ts';
 import type { Round } from './round.ts';
+import { within } from './time-limit.ts';
+
+/** A list of many pages, each of which has the usual limit; ms. */
+const listWithinMs = 600_000;
+/** Of one pattern: they are in memory at once, some 2 KiB each. */
+const mostArtifacts = 50_000;
 
 export interface ContentParts {
   readonly harbor: Pick<Harbor, 'hasProject' | 'listRepositories' | 'listArtifacts'>;
@@ -46,6 +52,23 @@ export async function readContent(
   const { registry } = pattern;
   const asking = <Result>(work: (limited: AbortSignal) => Promise<Result>) =>
     breaker.ask(apiLane(registry), signal, work);
+  let count = 0;
+  const inPages = (
+    list: (limited: AbortSignal, onPage: (soFar: number) => void) => Promise<readonly HarborArtifact[]>,
+  ) =>
+    breaker.ask(
+      apiLane(registry),
+      signal,
+      (whole) =>
+        within(callWithinMs, whole, (limited, goesOn) =>
+          list(limited, (soFar) => {
+            if (count + soFar > mostArtifacts)
+              throw new Failure('other', `the pattern's repositories hold more than ${mostArtifacts} artifacts`);
+            goesOn();
+          }),
+        ),
+      { withinMs: listWithinMs },
+    );
   const loginFor = (project: string) => projects.loginFor({ registry, repository: `${project}/x` }, credentials);
   const isPlainProject = isPlainName(pattern.project);
   const matching = await attempt(pattern.project, async () => {
@@ -71,9 +94,13 @@ export async function readContent(
     for (const repository of repositories ?? []) {
       if (!matchesRepository(pattern, project.name, repository)) continue;
       const artifacts = await attempt(`${project.name}/${repository}`, () =>
-        asking((limited) => harbor.listArtifacts(login, project.name, repository, toQuery(pattern), limited)),
+        inPages((limited, onPage) =>
+          harbor.listArtifacts(login, project.name, repository, { ...toQuery(pattern), onPage }, limited),
+        ),
       );
-      if (artifacts !== undefined) contents.push({ project: project.name, repository, artifacts });
+      if (artifacts === undefined) continue;
+      contents.push({ project: project.name, repository, artifacts });
+      count += artifacts.length;
     }
   }
   return { contents, projects: found, silent, failure };

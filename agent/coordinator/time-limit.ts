@@ -3,12 +3,12 @@ import { Failure } from '../core/failure.ts';
 
 /**
  * What `work` gives, unless `ms` pass (Failure `timeout`) or the signal fires first; its own signal fires then too, and whether it heeds that does not
- * matter. On the global timers, which tests can fake.
+ * matter. `goesOn` gives work that shows progress as long again. On the global timers, which tests can fake.
  */
 export async function within<Result>(
   ms: number,
   signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<Result>,
+  work: (signal: AbortSignal, goesOn: () => void) => Promise<Result>,
 ): Promise<Result> {
   const limit = new AbortController();
   const timer = setTimeout(
@@ -17,7 +17,10 @@ export async function within<Result>(
   );
   const both = AbortSignal.any([signal, limit.signal]);
   try {
-    return await untilAborted(work(both), both);
+    return await untilAborted(
+      work(both, () => void timer.refresh()),
+      both,
+    );
   } finally {
     clearTimeout(timer);
   }

@@ -151,11 +151,15 @@ export function createHarbor(options: HarborOptions): Harbor {
           needs: { resource: 'artifact', action: 'list', project },
         };
         const found = new Map<string, HarborArtifact>();
-        for (const one of await client.readPages(account, question, signal)) {
-          const artifact = parseArtifact(one, project, repository);
-          // Harbor ignores conditions that it does not know.
-          if (artifact === undefined || artifact.tags.length === 0) continue;
-          if (wanted.every((label) => artifact.labels.includes(label))) found.set(artifact.digest, artifact);
+        // Of what Harbor says of an artifact little is kept, and a page of it only until the next.
+        for await (const page of client.pages(account, question, signal)) {
+          for (const one of page) {
+            const artifact = parseArtifact(one, project, repository);
+            // Harbor ignores conditions that it does not know.
+            if (artifact === undefined || artifact.tags.length === 0) continue;
+            if (wanted.every((label) => artifact.labels.includes(label))) found.set(artifact.digest, artifact);
+          }
+          query.onPage?.(found.size);
         }
         return [...found.values()];
       }),

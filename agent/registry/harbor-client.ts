@@ -64,23 +64,32 @@ export class HarborClient {
     return (await this.#get(account, question, signal)).body.toString('utf8');
   }
 
-  /**
-   * All pages, until X-Total-Count items are there or a page is empty. `Link` is not followed: its query is not escaped. An item that moved
-   * to the next page meanwhile comes twice.
-   */
+  /** The items of all `pages`. */
   async readPages(account: HarborAccount, question: HarborQuestion, signal: AbortSignal): Promise<readonly Fields[]> {
-    const items: Fields[] = [];
-    let before = '';
+    return (await Array.fromAsync(this.pages(account, question, signal))).flat();
+  }
+
+  /**
+   * All pages one by one, until X-Total-Count items were there or a page is empty. `Link` is not followed: its query is not escaped. An item that
+   * moved to the next page meanwhile comes twice. @throws Failure also beyond 100,000 items
+   */
+  async *pages(
+    account: HarborAccount,
+    question: HarborQuestion,
+    signal: AbortSignal,
+  ): AsyncGenerator<readonly Fields[], void> {
+    let count = 0;
+    let before: Buffer | undefined;
     for (let page = 1; page <= maxPages; page += 1) {
       const query = { ...question.query, page, page_size: pageSize };
-      const { items: more, total } = await this.#page(account, { ...question, query }, signal);
-      const text = JSON.stringify(more);
-      if (page > 1 && more.length > 0 && text === before) {
+      const { items, total, body } = await this.#page(account, { ...question, query }, signal);
+      if (items.length > 0 && before?.equals(body) === true) {
         throw new Failure('upstream', `${account.host} answers every page of ${question.subject} with the same one`);
       }
-      before = text;
-      items.push(...more);
-      if (more.length === 0 || (total !== undefined && items.length >= total)) return items;
+      before = body;
+      count += items.length;
+      yield items;
+      if (items.length === 0 || (total !== undefined && count >= total)) return;
     }
     throw new Failure('other', `${account.host} has more than ${maxPages * pageSize} entries for ${question.subject}`);
   }
@@ -117,7 +126,7 @@ export class HarborClient {
     account: HarborAccount,
     question: HarborQuestion,
     signal: AbortSignal,
-  ): Promise<{ readonly items: readonly Fields[]; readonly total: number | undefined }> {
+  ): Promise<{ readonly items: readonly Fields[]; readonly total: number | undefined; readonly body: Buffer }> {
     const response = await this.#get(account, question, signal);
     const document = parseJson(response.body);
     if (document !== null && !Array.isArray(document)) throw notHarbor(account.host, question.subject);
@@ -125,6 +134,7 @@ export class HarborClient {
     return {
       items: (document ?? []).map(fieldsOf),
       total: Number.isSafeInteger(total) && total >= 0 ? total : undefined,
+      body: response.body,
     };
   }
 

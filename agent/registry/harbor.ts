@@ -87,6 +87,8 @@ export interface ArtifactQuery {
   readonly withScan?: boolean;
   readonly withAccessories?: boolean;
   readonly withLabels?: boolean;
+  /** After each page, with how many there are so far: a list takes as long as it has pages. What it throws ends the list. */
+  readonly onPage?: (soFar: number) => void;
 }
 
 export interface HarborRetentionRule {
@@ -134,7 +136,10 @@ export interface Harbor {
 
   /** Names without the project. Empty proves nothing. */
   listRepositories(login: HarborLogin, project: string, signal: AbortSignal): Promise<readonly string[]>;
-  /** All tagged ones, page by page. Empty proves nothing: an absent repository gives it too. */
+  /**
+   * All tagged ones, page by page: a tag may be newer than the artifact that it was moved to, so none can be left out for its age. Empty proves
+   * nothing: an absent repository gives it too. @throws Failure also of more than 100,000
+   */
   listArtifacts(
     login: HarborLogin,
     project: string,
