@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { Failure } from '../core/failure.ts';
-import { formatPlatform } from '../core/platform.ts';
+import { formatPlatform, parsePlatform } from '../core/platform.ts';
 import type { ResolvedImage, ResolvedPlatform } from '../core/resolution.ts';
 import type { SourceImage } from '../registry/image-source.ts';
-import { checkChildren } from './child-policy.ts';
+import { apiLane, registryLane } from './breaker.ts';
+import { type ChildrenChecked, checkChildren } from './child-policy.ts';
+import { isChildLocal } from './child-warming.ts';
 import { type AnswerParts, type ImageQuestion, readWanted, toWarmState } from './image-question.ts';
-import { toPlatforms, toRecord } from './resolved-parts.ts';
+import { isBlank, toPlatforms, toRecord } from './resolved-parts.ts';
 
 /**
  * What an image behind a Harbor proxy-cache project is now. The index digest of one tag flips with the upstream's health (Harbor 2.15.2), and an index
@@ -25,7 +27,7 @@ export async function resolveProxied(
   }
   const states = toWarmState(before, true, parts.warms());
   const stated = platforms.map((platform) => ({ ...platform, warm: states(platform.platform, platform.digest) }));
-  const checked = await checkWarm(question, stated, parts, signal);
+  const checked = await checkHeld(question, stated, parts, signal);
   return toRecord({ reference: wanted.reference, digest, isProxied: true, platforms: checked.platforms }, checked);
 }
 
@@ -71,10 +73,15 @@ function hasMoved(had: readonly ResolvedPlatform[], image: SourceImage): boolean
   });
 }
 
-/** What was found, and what was known of platforms that were not. */
+/** What was found, and what was known of platforms that were not, or whose manifests cannot be read now. */
 function merge(had: readonly ResolvedPlatform[], found: readonly ResolvedPlatform[]): readonly ResolvedPlatform[] {
   const names = new Set(found.map(({ platform }) => platform));
-  return [...found, ...had.filter(({ platform }) => !names.has(platform))];
+  const whole = found.map((one) => {
+    const known = had.find(({ platform, digest }) => platform === one.platform && digest === one.digest);
+    if (known === undefined || !isBlank(one)) return one;
+    return { ...one, imageId: known.imageId, sizeBytes: known.sizeBytes };
+  });
+  return [...whole, ...had.filter(({ platform }) => !names.has(platform))];
 }
 
 /**
@@ -97,15 +104,70 @@ async function upstreamAnswers(
   }
 }
 
-/** Before a child is warm, Harbor would ask the upstream, and its own policy passes what it does not have yet. */
-async function checkWarm(
-  { reference, login, round }: ImageQuestion,
+/**
+ * Asks for the children that Harbor holds itself, which reaches no upstream; its policy passes what it does not hold yet. One that was refused was
+ * held then, warm or not.
+ */
+async function checkHeld(
+  question: ImageQuestion,
   platforms: readonly ResolvedPlatform[],
   parts: AnswerParts,
   signal: AbortSignal,
-): ReturnType<typeof checkChildren> {
-  const warm = platforms.filter((platform) => platform.warm === 'warm');
-  const checked = await checkChildren(warm, { ...parts, round, login, reference }, signal);
-  const byName = new Map(checked.platforms.map((platform) => [platform.platform, platform]));
-  return { ...checked, platforms: platforms.map((platform) => byName.get(platform.platform) ?? platform) };
+): Promise<ChildrenChecked> {
+  const { reference, login, round } = question;
+  const byName = new Map(platforms.map((one) => [one.platform, one]));
+  let failure: Failure | undefined;
+  for (const one of platforms) {
+    const isHeld = one.warm === 'warm' || wasRefused(one) || (await findWhetherHeld(question, one, parts, signal));
+    if (isHeld === false) continue;
+    const checked = await checkChildren([one], { ...parts, round, login, reference }, signal);
+    failure ??= checked.failure;
+    for (const now of checked.platforms) byName.set(now.platform, now);
+  }
+  for (const one of byName.values()) {
+    if (one.refusal !== undefined || !isBlank(one)) continue;
+    try {
+      byName.set(one.platform, await readChild(question, one, parts, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      failure ??= Failure.from(error);
+    }
+  }
+  return { platforms: [...byName.values()], failure };
+}
+
+function wasRefused(platform: ResolvedPlatform): boolean {
+  return platform.refusal !== undefined || isBlank(platform);
+}
+
+/** Undefined: it cannot be told. Of what is being warmed the warmer tells. */
+async function findWhetherHeld(
+  { reference, login, round }: ImageQuestion,
+  { platform, digest, warm }: ResolvedPlatform,
+  { harbor }: AnswerParts,
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
+  if (warm === 'cold') return false;
+  const child = { reference, credentials: login.credentials, platform, digest };
+  const lane = apiLane(reference.registry);
+  try {
+    return await round.breaker.ask(lane, signal, (limited) => isChildLocal(child, harbor, limited));
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  }
+}
+
+/** What could not be read while it was refused. By its own digest, which the upstream is not asked for. */
+async function readChild(
+  { reference, login, round }: ImageQuestion,
+  before: ResolvedPlatform,
+  { source }: AnswerParts,
+  signal: AbortSignal,
+): Promise<ResolvedPlatform> {
+  const child = { ...reference, tag: undefined, digest: before.digest };
+  const image = await round.breaker.ask(registryLane(reference.registry), signal, (limited) =>
+    source.readImage(child, [parsePlatform(before.platform)], login.credentials, limited),
+  );
+  return toPlatforms(image, () => before.warm)[0] ?? before;
 }

@@ -31,7 +31,9 @@ export async function unlessRefused(
   const findings: Findings = {};
   try {
     const image = await resolve(findings);
-    parts.policy.passed(key);
+    // Without an index the only manifest has the same name: what was found out of it as a child lasts.
+    const isChildRefused = image.platforms.some(({ digest, refusal }) => digest === name && refusal !== undefined);
+    if (!isChildRefused) parts.policy.passed(key);
     return image;
   } catch (error) {
     signal.throwIfAborted();
