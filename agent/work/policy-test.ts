@@ -21,7 +21,10 @@ const whenNotInForceMs = { base: 30_000, cap: 10 * minute };
 const whenUnknownMs = { base: 10_000, cap: 30 * minute };
 
 /** Anybody's label but ours. Nothing is stored, whatever the answer is. */
-export const foreignLabel: NodeStatusPatch = { labels: { 'stevedore.dev/policy-self-test': 'true' }, condition: undefined };
+export const foreignLabel: NodeStatusPatch = {
+  labels: { 'stevedore.dev/policy-self-test': 'true' },
+  condition: undefined,
+};
 
 /**
  * Whether a refusal came from an admission policy. Both kinds are 403 with the status reason `Forbidden`; only the words differ (kube-apiserver 1.33
