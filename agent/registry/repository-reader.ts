@@ -42,7 +42,7 @@ export class RepositoryReader {
   }
 
   /** `contentType` is empty where the answer did not say. */
-  async head(tagOrDigest: string): Promise<Pick<RawManifest, 'digest' | 'contentType'>> {
+  async head(tagOrDigest: string): Promise<RawManifest | Pick<RawManifest, 'digest' | 'contentType'>> {
     const isDigest = tagOrDigest.includes(':');
     const request = toManifestRequest('HEAD', tagOrDigest, false);
     const response = await this.#access.send(request);
@@ -56,9 +56,20 @@ export class RepositoryReader {
     throw await this.#access.toFailure(response, this.#access.subject(tagOrDigest), request);
   }
 
+  /**
+   * Of a Harbor a tag is read as runtimes do it, by the digest that HEAD names: an index that is first asked for by its tag gets none in the store of
+   * a proxy-cache project (Harbor 2.15.2), and nobody could pull it by the tag while the upstream is away.
+   */
   async manifest(tagOrDigest: string): Promise<ReadManifest> {
-    const { digest, bytes, contentType, subject } = await this.rawManifest(tagOrDigest);
+    const { digest, bytes, contentType, subject } = await this.#rawByDigest(tagOrDigest);
     return { digest, document: parseManifest(bytes, contentType, subject), subject };
+  }
+
+  async #rawByDigest(tagOrDigest: string): Promise<RawManifest> {
+    if (tagOrDigest.includes(':') || !this.#access.isHarbor) return await this.rawManifest(tagOrDigest);
+    const head = await this.head(tagOrDigest);
+    // Where HEAD does not help, it has read the manifest itself.
+    return 'bytes' in head ? head : await this.rawManifest(head.digest);
   }
 
   /** @throws Failure `upstream` (`digest_mismatch`) where the bytes are not what the digest names. */

@@ -79,6 +79,26 @@ export function describeResolving(
         expect(childrenOf(moved, reference)).toEqual(next.images.map(({ manifestDigest }) => manifestDigest));
       });
 
+      test('what the agent alone has resolved and warmed has its tag in Harbor while the upstream is away', {
+        timeout: patientMs,
+      }, async () => {
+        const { subject } = suite;
+        const { name: project } = await subject.project({ proxy: true });
+        const index = makeIndex();
+        await subject.upstream.push('lib/alone', 'v1', index);
+        const reference = `${subject.host}/${project}/lib/alone:v1`;
+        const robot = await subject.robot(project, ...resolverRights);
+        const { createResolver, createWarmer } = suite.agent([robot]);
+        await resolveImage(createResolver(), wantImage(reference));
+        await warm(createWarmer(), { reference });
+        await subject.setUpstream('down');
+        const path = `/v2/${project}/lib/alone/manifests/v1`;
+        await until(
+          async () => (await askAs(subject, robot, { method: 'HEAD', path })).status === 200,
+          'a tag without the upstream',
+        );
+      });
+
       test('an upstream that hangs holds a round back for its time-outs, and changes nothing', {
         timeout: patientMs,
       }, async () => {
