@@ -19,6 +19,8 @@ export interface ChildPolicyParts {
   readonly round: Round;
   readonly login: HarborLogin;
   readonly reference: ImageReference;
+  /** Behind a proxy cache, where Harbor may not hold it: what hangs then is not the host. */
+  readonly mayReachUpstream?: boolean;
 }
 
 export interface ChildrenChecked {
@@ -56,14 +58,16 @@ async function checkChild(
   parts: ChildPolicyParts,
   signal: AbortSignal,
 ): Promise<ResolvedPlatform> {
-  const { policy, round, login, reference } = parts;
+  const { policy, round, login, reference, mayReachUpstream = false } = parts;
   const child = { ...reference, tag: undefined, digest: platform.digest };
   const key = `${repositoryName(reference)}@${platform.digest}`;
   const fingerprintOf = () => fingerprint(parts, platform.digest, signal);
   const { refusal, ...passing } = platform;
   if (refusal !== undefined && !(await policy.mayAsk(key, fingerprintOf))) return platform;
   try {
-    await round.head(child, login.credentials, signal);
+    await (mayReachUpstream
+      ? round.headThroughProxy(child, login.credentials, signal)
+      : round.head(child, login.credentials, signal));
     policy.passed(key);
     return passing;
   } catch (error) {

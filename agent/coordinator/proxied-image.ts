@@ -120,8 +120,10 @@ async function checkHeld(
   for (const one of platforms) {
     const isHeld = one.warm === 'warm' || wasRefused(one) || (await findWhetherHeld(question, one, parts, signal));
     if (isHeld === false) continue;
-    const checked = await checkChildren([one], { ...parts, round, login, reference }, signal);
-    failure ??= checked.failure;
+    const mayReachUpstream = isHeld === undefined;
+    const checked = await checkChildren([one], { ...parts, round, login, reference, mayReachUpstream }, signal);
+    // What Harbor may not hold at all need not be found.
+    if (!mayReachUpstream) failure ??= checked.failure;
     for (const now of checked.platforms) byName.set(now.platform, now);
   }
   for (const one of byName.values()) {

@@ -130,6 +130,18 @@ describe('a child behind a proxy-cache project that is not warm', () => {
     expect(refusals(await next(2 * interval))).toEqual([undefined, undefined]);
   });
 
+  test('and was refused while nobody warmed is asked for again once somebody warms', async () => {
+    world.warms = false;
+    await world.round();
+    refuse(words);
+    expect(refusals(await next())).toEqual([words, undefined]);
+    world.warms = true;
+    refuse(undefined);
+    const now = await next(2 * interval);
+    expect(refusals(now)).toEqual([undefined, undefined]);
+    expect(now.platforms.map(({ warm }) => warm)).toEqual(['cold', 'cold']);
+  });
+
   test.each(states)('%s costs no upstream request where Harbor does not hold it', async (_, state) => {
     const other = `${host}/hub/library/nginx:1`;
     world.source.add(other, fakeSourceIndex('nginx', [amd64, arm64]));
@@ -149,6 +161,24 @@ describe('a child behind a proxy-cache project that is not warm', () => {
     become(state);
     refuse(words, 1);
     expect(refusals(await next())).toEqual([undefined, words]);
+  });
+
+  test("where it cannot be told whether Harbor holds it: an upstream that is away or hangs then is nobody else's trouble", async () => {
+    world.username = 'puller';
+    world.warms = false;
+    const web = `${host}/app/web:v1`;
+    world.push('app/web', 'v1', 1);
+    world.images = [1, 2, 3, 4].map((index) => `${host}/hub/library/box${index}:1`).concat(web);
+    for (const index of [1, 2, 3, 4]) world.push(`hub/library/box${index}`, '1', 1);
+    const before = await world.round();
+    for (const { reference, platforms } of before.images.values()) {
+      if (reference === web) continue;
+      const name = reference.slice(0, reference.lastIndexOf(':'));
+      for (const { digest } of platforms)
+        world.source.faults.fail(`${name}@${digest}`, new Failure('timeout', 'hangs'));
+    }
+    vi.advanceTimersByTime(interval);
+    expect(await world.round()).toEqual(before);
   });
 
   test('and is being warmed is left to the warmer', async () => {
