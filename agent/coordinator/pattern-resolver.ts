@@ -140,9 +140,10 @@ export class PatternResolver {
         let verdict: SignatureVerdict | undefined = notLookedAt;
         if (project !== undefined && looks < mostSignatureLooks) {
           looks += 1;
-          const { login } = project;
+          const { login, project: of } = project;
+          const isProxied = of.upstreamId !== undefined;
           try {
-            const signed = { breaker, login, project: project.project.name, artifact, platforms };
+            const signed = { breaker, login, project: of.name, isProxied, artifact, platforms };
             verdict = await this.#signatures.check(pattern, signed, signal);
           } catch (error) {
             signal.throwIfAborted();

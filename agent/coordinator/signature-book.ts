@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { hasSignature, type SignatureVerdict } from '../core/artifact-selection.ts';
 import { verifyCosign } from '../core/cosign-signature.ts';
+import { Failure } from '../core/failure.ts';
 import { parsePlatform, toPlatformCandidates } from '../core/platform.ts';
 import type { RepositoryPattern } from '../core/repository-pattern.ts';
 import type { Harbor, HarborArtifact, HarborLogin } from '../registry/harbor.ts';
@@ -17,6 +18,8 @@ export interface SignedArtifact {
   readonly breaker: Breaker;
   readonly login: HarborLogin;
   readonly project: string;
+  /** Of a proxy-cache project. */
+  readonly isProxied: boolean;
   readonly artifact: HarborArtifact;
   /** Those that nodes pull, as `formatPlatform` writes them. */
   readonly platforms: readonly string[];
@@ -84,7 +87,7 @@ export class SignatureBook {
 
   async #lookAt(
     pattern: RepositoryPattern,
-    { breaker, login, project, artifact }: SignedArtifact,
+    { breaker, login, project, isProxied, artifact }: SignedArtifact,
     digest: string,
     read: () => Promise<HarborArtifact>,
     signal: AbortSignal,
@@ -92,11 +95,18 @@ export class SignatureBook {
     if (pattern.signedBy.length > 0) {
       const repository = `${project}/${artifact.repository}`;
       const reference = { registry: pattern.registry, repository, tag: undefined, digest };
+      let unread: Failure | undefined;
       const signatures = await breaker.ask(signaturesLane(pattern.registry), signal, (limited) =>
-        this.#parts.source.readSignatures(reference, digest, login.credentials, limited),
+        this.#parts.source.readSignatures(reference, digest, login.credentials, limited, (failure) => {
+          unread ??= failure;
+        }),
       );
       const verdict = verifyCosign(signatures, digest, pattern.signedBy);
       if (verdict.ok) return undefined;
+      // A cache says of what it does not hold that it is not there, also because its upstream does not answer.
+      if (isProxied && unread !== undefined) {
+        throw new Failure('upstream', unread.message, { detail: 'upstream_unhealthy', cause: unread });
+      }
       return { reason: signatures.length === 0 ? 'not_signed' : 'signature_invalid', message: verdict.message };
     }
     const { signed } = pattern;

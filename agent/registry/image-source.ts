@@ -129,12 +129,17 @@ export interface ImageSource {
     signal: AbortSignal,
   ): Promise<readonly string[]>;
 
-  /** What cosign left for a manifest, by referrers and by the tag `sha256-….sig`. */
+  /**
+   * What cosign left for a manifest, by referrers and by the tag `sha256-….sig`.
+   * @param onUnread gets what may be a signature and is not in the answer: `not_found` of what a manifest names, and `not_found_proxy`, which in a
+   * proxy-cache project says nothing; in an ordinary one there is none
+   */
   readSignatures(
     reference: ImageReference,
     digest: string,
     credentials: readonly Credential[],
     signal: AbortSignal,
+    onUnread?: (failure: Failure) => void,
   ): Promise<readonly StoredSignature[]>;
 
   close(): Promise<void>;

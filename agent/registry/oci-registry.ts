@@ -126,8 +126,10 @@ export function createOciRegistry(options: OciRegistryOptions): Registry & Image
     listTags: (reference, credentials, signal) =>
       withLogin(reference, credentials, signal, (_, access) => listTags(access)),
 
-    readSignatures: (reference, digest, credentials, signal) =>
-      withLogin(reference, credentials, signal, (reader, access) => readStoredSignatures(digest, access, reader)),
+    readSignatures: (reference, digest, credentials, signal, onUnread) =>
+      withLogin(reference, credentials, signal, (reader, access) =>
+        readStoredSignatures(digest, access, reader, onUnread),
+      ),
 
     close: () => transport.close(),
   };

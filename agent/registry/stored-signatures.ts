@@ -17,6 +17,8 @@ const maxSignatureManifests = 32;
 const maxPages = 10;
 const maxSignatureBytes = 2 * 1024 * 1024;
 
+type OnUnread = (failure: Failure) => void;
+
 /** The registry does not know the referrers API. */
 const unsupportedStatuses: ReadonlySet<number> = new Set([400, 404, 405, 501]);
 
@@ -24,27 +26,39 @@ export async function readStoredSignatures(
   digest: string,
   access: RepositoryAccess,
   reader: RepositoryReader,
+  onUnread: OnUnread = () => undefined,
 ): Promise<readonly StoredSignature[]> {
   const tag = digest.replace(':', '-');
-  const referrers = (await listReferrers(digest, access)) ?? (await listFallback(tag, reader));
-  const cosign = await ifPresent(() => reader.rawManifest(`${tag}.sig`));
+  const ifTagged = (name: string) =>
+    ifPresent(
+      () => reader.rawManifest(name),
+      (failure) => {
+        if (failure.detail === 'not_found_proxy') onUnread(failure);
+      },
+    );
+  const referrers = (await listReferrers(digest, access)) ?? parseFallback(await ifTagged(tag));
+  const cosign = await ifTagged(`${tag}.sig`);
   const manifests = new Map<string, RawManifest>(cosign === undefined ? [] : [[cosign.digest, cosign]]);
   for (const referrer of referrers.slice(0, maxSignatureManifests)) {
     if (manifests.has(referrer)) continue;
-    const manifest = await ifPresent(() => reader.rawManifest(referrer));
+    const manifest = await ifPresent(() => reader.rawManifest(referrer), onUnread);
     if (manifest !== undefined) manifests.set(referrer, manifest);
   }
   const layers = manifests.values().flatMap(({ bytes }) => parseSignatureLayers(bytes));
   const signatures: StoredSignature[] = [];
   for (const layer of layers.take(maxSignatureManifests)) {
-    const signature = await readSignature(layer, reader);
+    const signature = await readSignature(layer, reader, onUnread);
     if (signature !== undefined) signatures.push(signature);
   }
   return signatures;
 }
 
-async function readSignature(layer: SignatureLayer, reader: RepositoryReader): Promise<StoredSignature | undefined> {
-  const bytes = await ifPresent(() => reader.blob(layer.digest, maxSignatureBytes));
+async function readSignature(
+  layer: SignatureLayer,
+  reader: RepositoryReader,
+  onUnread: OnUnread,
+): Promise<StoredSignature | undefined> {
+  const bytes = await ifPresent(() => reader.blob(layer.digest, maxSignatureBytes), onUnread);
   if (bytes === undefined) return undefined;
   return layer.signature === undefined
     ? { kind: 'bundle', bundle: bytes }
@@ -79,16 +93,16 @@ async function listReferrers(digest: string, access: RepositoryAccess): Promise<
 }
 
 /** The specification's referrers tag: an index under `sha256-<hex>`. */
-async function listFallback(tag: string, reader: RepositoryReader): Promise<string[]> {
-  const index = await ifPresent(() => reader.rawManifest(tag));
+function parseFallback(index: RawManifest | undefined): string[] {
   return index === undefined ? [] : (parseReferrers(index.bytes) ?? []);
 }
 
-async function ifPresent<Result>(read: () => Promise<Result>): Promise<Result | undefined> {
+async function ifPresent<Result>(read: () => Promise<Result>, onAbsent: OnUnread): Promise<Result | undefined> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof Failure && error.code === 'not_found') return undefined;
-    throw error;
+    if (!(error instanceof Failure) || error.code !== 'not_found') throw error;
+    onAbsent(error);
+    return undefined;
   }
 }

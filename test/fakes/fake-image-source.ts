@@ -42,6 +42,8 @@ interface ColdBlob {
 
 export class FakeImageSource implements ImageSource {
   readonly calls: ImageSourceCall[] = [];
+  /** Why none of the signatures is there now, which need not mean that there are none. */
+  unreadSignatures: Failure | undefined;
   readonly faults = new FakeFaults();
   closed = false;
   readonly #images = new Map<string, FakeSourceImage>();
@@ -187,8 +189,13 @@ export class FakeImageSource implements ImageSource {
     digest: string,
     credentials: readonly Credential[],
     signal: AbortSignal,
+    onUnread?: (failure: Failure) => void,
   ): Promise<readonly StoredSignature[]> {
     await this.#enter('readSignatures', reference, digest, credentials, signal);
+    if (this.unreadSignatures !== undefined) {
+      onUnread?.(this.unreadSignatures);
+      return [];
+    }
     return this.#signatures.get(`${repositoryName(reference)}@${digest}`) ?? [];
   }
 
