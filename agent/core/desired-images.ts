@@ -11,7 +11,7 @@ import {
 import { parseReference, storedName } from './image-reference.ts';
 import { type Labels, unmetRequirement } from './label-selector.ts';
 import type { UnselectedSet } from './pull-plan.ts';
-import type { RepositoryPattern } from './repository-pattern.ts';
+import { checksContent, type RepositoryPattern } from './repository-pattern.ts';
 import type { ResolvedFailure } from './resolution.ts';
 import type { Window } from './window.ts';
 
@@ -22,6 +22,8 @@ export interface DesiredImage {
   readonly reference: string;
   /** What the runtime pulls; where it is another name it gets `reference` as a further one. */
   readonly pullReference: string;
+  /** Rules on its content have to pass a digest first, and none is known that did: it is not pulled. */
+  readonly awaitsDigest?: true;
   /** The selected sets that ask for it, in the configuration's order. */
   readonly imageSets: readonly string[];
   /** The highest of its sets. */
@@ -72,6 +74,8 @@ interface Asking {
   readonly set: ImageSet;
   /** A pattern of it does: what that names now is wanted, not what it named once. */
   readonly isMember: boolean;
+  /** Only by patterns with rules on what the tag names, which hold for the digest that they were checked on. */
+  readonly isChecked: boolean;
 }
 
 /** Without `view` nothing is resolved. */
@@ -88,17 +92,21 @@ export function toDesired(imageSets: readonly ImageSet[], labels: Labels, view?:
   const unresolved: UnresolvedPattern[] = [];
   for (const set of selected) {
     const named = referencesOf(set);
-    const members = set.patterns.flatMap((pattern) => {
+    const unchecked = new Set(named);
+    const ofPatterns = new Set<string>();
+    for (const pattern of set.patterns) {
       const { members, failure } = toMembers(pattern, view?.resolutions);
       if (members === undefined) unresolved.push({ imageSet: set.name, pattern, failure });
-      return members ?? [];
-    });
-    const ofPatterns = new Set(members);
-    const all = [...new Set([...named, ...members])];
+      for (const reference of members ?? []) {
+        ofPatterns.add(reference);
+        if (!checksContent(pattern)) unchecked.add(reference);
+      }
+    }
+    const all = [...new Set([...named, ...ofPatterns])];
     references.set(set.name, all);
     for (const reference of all) {
       const sets = asking.get(reference);
-      const entry = { set, isMember: ofPatterns.has(reference) };
+      const entry = { set, isMember: ofPatterns.has(reference), isChecked: !unchecked.has(reference) };
       if (sets === undefined) asking.set(reference, [entry]);
       else sets.push(entry);
     }
@@ -127,9 +135,12 @@ function merge(reference: string, asking: readonly Asking[], view: ResolutionVie
     .map(({ set }) => set.refreshEveryMs);
   const windows = sets.flatMap((set) => (set.window === undefined ? [] : [set.window]));
   const resolved = view === undefined ? undefined : toDesiredResolution(reference, view);
+  const checked = asking.filter(({ isChecked }) => isChecked);
+  const pullReference = toPullReference(reference, resolved, view, checked.length > 0);
   return {
     reference,
-    pullReference: toPullReference(reference, resolved, view),
+    pullReference: pullReference ?? reference,
+    ...(pullReference === undefined && checked.length === asking.length ? { awaitsDigest: true } : {}),
     imageSets: sets.map((set) => set.name),
     priority: Math.max(...sets.map((set) => set.priority)),
     gate: sets.some((set) => set.gate),

@@ -46,15 +46,23 @@ export function toDesiredResolution(reference: string, view: ResolutionView): De
   };
 }
 
-/** What the runtime is told to pull for a reference. The digest is looked for in the reference's own repository and nowhere else. */
+/**
+ * What the runtime is told to pull for a reference. The digest is looked for in the reference's own repository and nowhere else.
+ * @param isChecked only what a pattern's rules have passed may be pulled: the tag may name something else by now
+ * @returns undefined: such a digest is not known yet
+ */
 export function toPullReference(
   reference: string,
   resolved: DesiredResolution | undefined,
   view: ResolutionView | undefined,
-): string {
-  if (view?.pullsChildren !== true || resolved?.isProxied !== true || resolved.child === undefined) return reference;
+  isChecked: boolean,
+): string | undefined {
   const parsed = parseReference(reference);
-  return parsed.digest === undefined ? `${repositoryName(parsed)}@${resolved.child.digest}` : reference;
+  if (view?.pullsChildren !== true || parsed.digest !== undefined) return reference;
+  const byTag = isChecked ? undefined : reference;
+  const checkedDigest = isChecked ? resolved?.digest : undefined;
+  const digest = resolved?.isProxied === true ? resolved.child?.digest : checkedDigest;
+  return digest === undefined ? byTag : `${repositoryName(parsed)}@${digest}`;
 }
 
 /** The best that runs here. */

@@ -29,7 +29,13 @@ export function findWait(desired: DesiredImage, world: PullWorld): WaitingPull |
 }
 
 /** Until Harbor holds what a pull would make it fetch, once for each node that comes too early. */
-export function findWarming({ reference, imageSets, gate }: DesiredImage, world: PullWorld): WaitingPull | undefined {
+export function findWarming(desired: DesiredImage, world: PullWorld): WaitingPull | undefined {
+  const { reference, imageSets, gate, awaitsDigest, resolved } = desired;
+  if (awaitsDigest === true) {
+    const { message = 'it has not been resolved yet' } = resolved?.failure ?? {};
+    const words = `no digest of it has passed the rules of its pattern: ${message}`;
+    return { reference, imageSets, reason: 'warming', message: words, until: undefined, failure: undefined };
+  }
   const wait = world.warmWaits.get(reference);
   if (wait === undefined) return undefined;
   const until = gate ? Math.min(wait.until, world.policy.gatedGoAt ?? wait.until) : wait.until;

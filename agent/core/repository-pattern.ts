@@ -49,6 +49,11 @@ export function patternKey(pattern: RepositoryPattern): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
+/** Rules that one digest passes and the next one under the same tag may not. */
+export function checksContent({ maxSeverity, signed, signedBy }: RepositoryPattern): boolean {
+  return maxSeverity !== undefined || signed !== undefined || signedBy.length > 0;
+}
+
 /** `harbor.example.com/ml/llm-*`, for people. */
 export function formatPattern({ registry, project, repository }: RepositoryPattern): string {
   return `${registry}/${project}/${repository}`;

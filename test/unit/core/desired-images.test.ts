@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { toDesired } from '../../../agent/core/desired-images.ts';
+import type { RepositoryPattern } from '../../../agent/core/repository-pattern.ts';
 import type { ResolvedImage } from '../../../agent/core/resolution.ts';
 import {
   sampleChild,
@@ -55,6 +56,55 @@ describe('what the runtime pulls', () => {
     expect(one({ ...proxied, isProxied: false })?.pullReference).toBe(a);
     expect(one({ ...proxied, platforms: [] })?.pullReference).toBe(a);
     expect(toDesired([sampleSet('s', [a])], {}).images[0]?.pullReference).toBe(a);
+  });
+
+  describe('of a pattern with rules on content, in an ordinary project,', () => {
+    const published = sampleResolved(a, { platforms });
+    const byDigest = `harbor.example/ml/a@${sampleDigest('a')}`;
+    const signed = samplePattern({ signed: 'any' });
+    const asked = (images: readonly ResolvedImage[], patterns: readonly RepositoryPattern[], pullsChildren = true) => {
+      const members = patterns.map((one) => [one, { members: [a] }] as const);
+      return sampleView(sampleResolutions(images, members), { pullsChildren });
+    };
+    const member = (image: ResolvedImage | undefined, rule: RepositoryPattern = signed, pullsChildren = true) => {
+      const view = asked(image === undefined ? [] : [image], [rule], pullsChildren);
+      return toDesired([sampleSet('s', [], { patterns: [rule] })], {}, view).images[0];
+    };
+
+    test.each([
+      ['signed', signed],
+      ['signedBy', samplePattern({ signedBy: ['a key'] })],
+      ['maxSeverity', samplePattern({ maxSeverity: 'high' })],
+    ])('is the digest that has passed: %s', (_, rule) => {
+      expect(member(published, rule)?.pullReference).toBe(byDigest);
+    });
+
+    test('is the child behind a proxy cache, and the tag where the runtime cannot name it, or nothing was checked', () => {
+      expect(member(proxied)?.pullReference).toBe(`harbor.example/ml/a@${sampleDigest('2')}`);
+      expect(member(published, signed, false)?.pullReference).toBe(a);
+      expect(member(published, samplePattern())?.pullReference).toBe(a);
+    });
+
+    test.each([
+      ['nothing is known', undefined],
+      ['it was never found', { ...published, digest: undefined, platforms: [] }],
+      ['its child is not known', { ...proxied, platforms: [] }],
+    ])('is nothing as long as %s', (_, image) => {
+      expect(member(image)?.awaitsDigest).toBe(true);
+      expect(member(image, samplePattern())?.awaitsDigest).toBeUndefined();
+      expect(member(image, signed, false)?.awaitsDigest).toBeUndefined();
+    });
+
+    test('is the digest too where another set names the tag, which alone may be pulled unchecked', () => {
+      const sets = [sampleSet('s', [], { patterns: [signed] }), sampleSet('t', [a])];
+      expect(toDesired(sets, {}, asked([published], [signed])).images[0]).toMatchObject({ pullReference: byDigest });
+      const unknown = toDesired(sets, {}, asked([], [signed])).images[0];
+      expect(unknown).toMatchObject({ pullReference: a });
+      expect(unknown).not.toHaveProperty('awaitsDigest');
+      const both = { patterns: [signed, samplePattern()] };
+      const [image] = toDesired([sampleSet('s', [], both)], {}, asked([], both.patterns)).images;
+      expect(image).not.toHaveProperty('awaitsDigest');
+    });
   });
 
   test('is the digest that the user wrote, whatever is published', () => {

@@ -6,6 +6,7 @@ import { standaloneNode } from '../../../agent/core/node-state.ts';
 import type { ResolvedFailure, ResolvedImage, Resolutions } from '../../../agent/core/resolution.ts';
 import type { FakeImage } from '../../fakes/fake-image.ts';
 import { FakeNode } from '../../fakes/fake-node.ts';
+import { samplePattern, sampleResolutions, sampleResolved } from '../../fakes/resolutions.ts';
 import { sampleConfiguration, sampleSet } from '../../fakes/samples.ts';
 
 const tag = 'harbor.example/cache/app:1';
@@ -209,6 +210,55 @@ describe('in an ordinary project', () => {
     node.reconciler.setResolutions(ordinary(release(4_000)));
     await pass();
     expect(node.runtime.registry.resolved).toContain(tag);
+  });
+});
+
+describe.each(['containerd', 'docker'] as const)('a signed member of a pattern, on %s', (like) => {
+  beforeEach(() => start({ like }));
+  const pattern = samplePattern({ project: 'cache', signed: 'any' });
+  const published = (image: FakeImage, more: Partial<ResolvedImage> = {}): Resolutions => {
+    const record = { digest: image.manifestDigest, isProxied: false, platforms: [], ...more };
+    return sampleResolutions([sampleResolved(tag, record)], [[pattern, { members: [tag] }]]);
+  };
+  const wantSigned = (): void =>
+    node.configure({ ...sampleConfiguration([sampleSet('s', [], { patterns: [pattern] })]), registries });
+
+  test('is pulled by the digest that has passed, whatever the tag names by now, and then named by it', async () => {
+    const image = release(1_000);
+    release(2_000);
+    node.reconciler.setResolutions(published(image));
+    wantSigned();
+    await pass();
+    expect(await names()).toEqual([tag, `${repository}@${image.manifestDigest}`].toSorted());
+    expect(node.runtime.registry.resolved).not.toContain(tag);
+    await pass(7_200_000);
+    expect(node.looked?.plan).toMatchObject({ present: [{ reference: tag }], waiting: [], pulls: [] });
+    expect(node.runtime.registry.resolved).not.toContain(tag);
+  });
+
+  test('moves with what has passed', async () => {
+    node.reconciler.setResolutions(published(release(1_000)));
+    wantSigned();
+    await pass();
+    const next = release(2_000);
+    node.reconciler.setResolutions(published(next));
+    await pass();
+    const holder = (await node.runtime.listImages(never)).find(({ tags }) => tags.includes(tag));
+    expect(holder?.id).toBe(next.id);
+  });
+
+  test('waits as long as no digest has passed', async () => {
+    const image = release(1_000);
+    const failure = { code: 'timeout', message: 'no answer within 30 s' } as const;
+    node.reconciler.setResolutions(published(image, { digest: undefined, failure }));
+    wantSigned();
+    await pass(86_400_000);
+    expect(node.runtime.registry.resolved).toEqual([]);
+    expect(node.looked?.plan.waiting).toMatchObject([{ reference: tag, reason: 'warming' }]);
+    expect(node.looked?.plan.waiting[0]?.message).toContain(failure.message);
+    node.reconciler.setResolutions(published(image));
+    await pass();
+    expect(await names()).toContain(tag);
   });
 });
 
