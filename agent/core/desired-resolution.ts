@@ -2,7 +2,7 @@
 
 import { matchesPattern, maxMembers } from './artifact-selection.ts';
 import { parseReference, repositoryName, repositoryOf } from './image-reference.ts';
-import { parsePlatform, type Platform, rankPlatform } from './platform.ts';
+import { normalisePlatform, parsePlatform, type Platform, rankPlatform } from './platform.ts';
 import { patternKey, type RepositoryPattern } from './repository-pattern.ts';
 import type { ResolvedFailure, ResolvedPlatform, ResolvedImage, Resolutions } from './resolution.ts';
 import { newestFirst } from './tag-order.ts';
@@ -65,11 +65,17 @@ export function toPullReference(
   return digest === undefined ? byTag : `${repositoryName(parsed)}@${digest}`;
 }
 
-/** The best that runs here. */
+/**
+ * The best for this architecture. A record names the platforms that were asked for, whatever the image has for them: what another architecture gets would run
+ * here too, perhaps, and is not what this one gets.
+ */
 function chooseChild({ platforms }: ResolvedImage, own: Platform): ResolvedPlatform | undefined {
   let best: { readonly child: ResolvedPlatform; readonly rank: number } | undefined;
+  const { architecture } = normalisePlatform(own);
   for (const child of platforms) {
-    const rank = rankPlatform(own, parsePlatform(child.platform));
+    const platform = parsePlatform(child.platform);
+    if (platform.architecture !== architecture) continue;
+    const rank = rankPlatform(own, platform);
     if (rank !== undefined && (best === undefined || rank < best.rank)) best = { child, rank };
   }
   return best?.child;

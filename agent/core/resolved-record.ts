@@ -101,7 +101,7 @@ function toFailure<Key extends 'refusal' | 'failure'>(
   const { code: written, detail, message } = toFields(value, key);
   const code: FailureCode | undefined = failureCodes.find((known) => known === written);
   if (code === undefined) throw new Error(`${key}.code is none`);
-  const failure: ResolvedFailure = { code, message: toText(message, `${key}.message`).slice(0, maxMessageLength) };
+  const failure: ResolvedFailure = { code, message: toWords(message, `${key}.message`) };
   const known = failureDetails.find((one) => one === detail);
   return { [key]: known === undefined ? failure : { ...failure, detail: known } } as {
     readonly [_ in Key]?: ResolvedFailure;
@@ -120,10 +120,17 @@ function toExcluded(value: unknown): ExcludedImage {
   const reason = exclusionReasons.find((known) => known === written);
   if (reason === undefined) throw new Error('reason is none');
   return {
-    reference: toText(reference, 'reference').slice(0, maxMessageLength),
+    reference: toWords(reference, 'reference'),
     reason,
-    message: toText(message, 'message').slice(0, maxMessageLength),
+    message: toWords(message, 'message'),
   };
+}
+
+/** For people, in one line: terminals take control characters as orders. */
+function toWords(value: unknown, what: string): string {
+  return toText(value, what)
+    .slice(0, maxMessageLength)
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
 function toReference(value: unknown): string {

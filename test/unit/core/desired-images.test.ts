@@ -30,6 +30,18 @@ describe('what is published of an image', () => {
     expect(one(published, windows)?.resolved).toMatchObject({ digest: sampleDigest('a'), child: undefined });
   });
 
+  test.each([
+    ['amd64', undefined, ['linux/386'], undefined],
+    ['arm64', 'v8', ['linux/arm/v7', 'linux/arm/v8'], undefined],
+    ['arm64', undefined, ['linux/arm/v7', 'linux/arm64'], 'linux/arm64'],
+    ['amd64', 'v3', ['linux/386', 'linux/amd64', 'linux/amd64/v2'], 'linux/amd64/v2'],
+    ['arm', 'v7', ['linux/arm/v6'], 'linux/arm/v6'],
+  ])('is not what another architecture was given: %s %s of %j', (architecture, variant, names, chosen) => {
+    const platforms = names.map((name, index) => sampleChild(name, `${index}`));
+    const view = { platform: { os: 'linux', architecture, variant } };
+    expect(one(sampleResolved(a, { platforms }), view)?.resolved?.child?.platform).toBe(chosen);
+  });
+
   test('refuses it as a whole or for this platform alone', () => {
     const refusal = { code: 'policy', detail: 'policy_blocked', message: 'severity is too high' } as const;
     const platforms = [sampleChild('linux/amd64', '2', { refusal }), sampleChild('linux/arm64', '3')];

@@ -166,6 +166,17 @@ describe('what cannot be believed', () => {
     expect(refusal).not.toHaveProperty('detail');
   });
 
+  test('is a message that gives orders to a terminal, or has more lines than one', () => {
+    const message = 'a\u001B[2Jb\r\nc\u202Ed\u2028e\u009Bf';
+    const { images } = parse(record({ refusal: { code: 'policy', message }, failure: { code: 'other', message } }));
+    const words = 'a [2Jb c d e f';
+    expect(images.get(good.reference)).toMatchObject({ refusal: { message: words }, failure: { message: words } });
+    const left = [{ reference: 'x\u001By', reason: 'older', message }];
+    const { patterns } = parse({ key: 'k', members: [], excluded: left, kept: left, excludedCount: 1 });
+    const read = [{ reference: 'x y', reason: 'older', message: words }];
+    expect(patterns.get('k')).toMatchObject({ excluded: read, kept: read });
+  });
+
   test('is a text of another major version; a newer minor one is read', () => {
     const text = (version: string) => JSON.stringify({ version, records: [{ ...good, later: 1 }], more: true });
     expect(parseResolvedText(text('2.0'))).toMatchObject({ dropped: 1, images: new Map() });
