@@ -1,13 +1,15 @@
 /** What Harbor says of children that it holds, in the records. Pure. */
 
 import { parseReference, repositoryName } from '../core/image-reference.ts';
-import type { ResolvedFailure, ResolvedImage, Resolutions } from '../core/resolution.ts';
+import type { ResolvedFailure, ResolvedImage, ResolvedPlatform, Resolutions } from '../core/resolution.ts';
 import type { RefusedChild } from './scan-watch.ts';
 import type { WarmOrder } from './warm-events.ts';
 
 export interface ChildAnswer {
   /** Undefined: it is given out. */
   readonly refusal: ResolvedFailure | undefined;
+  /** What its manifest says, where it was read. */
+  readonly read?: Pick<ResolvedPlatform, 'imageId' | 'sizeBytes'> | undefined;
 }
 
 /** Repository and digest of a child. */
@@ -20,7 +22,10 @@ export function childKey(
 
 export function withAnswers(image: ResolvedImage, answers: ReadonlyMap<string, ChildAnswer>): ResolvedImage {
   if (answers.size === 0) return image;
-  const platforms = image.platforms.map((child) => withAnswer(child, answers.get(childKey(image, child))));
+  const platforms = image.platforms.map((child) => {
+    const answer = answers.get(childKey(image, child));
+    return { ...withAnswer(child, answer), ...answer?.read };
+  });
   // The tag of an image without an index is refused as its only manifest is.
   const { digest, refusal } = image;
   const own = digest === undefined || refusal === undefined ? undefined : answers.get(childKey(image, { digest }));

@@ -6,7 +6,7 @@ import type { SourceImage } from '../registry/image-source.ts';
 import { apiLane, registryLane } from './breaker.ts';
 import { type ChildrenChecked, checkChildren } from './child-policy.ts';
 import { isChildLocal } from './child-warming.ts';
-import { type AnswerParts, type ImageQuestion, readWanted, toWarmState } from './image-question.ts';
+import { type AnswerParts, type ImageQuestion, readProxied, toWarmState } from './image-question.ts';
 import { isBlank, toPlatforms, toRecord } from './resolved-parts.ts';
 
 /**
@@ -51,11 +51,11 @@ async function findPlatforms(question: ImageQuestion, parts: AnswerParts, signal
   }
   const states = toWarmState(before, true, parts.warms());
   if (before?.digest === undefined || had.length === 0 || reference.digest !== undefined) {
-    const image = await readWanted(parts, question, reference, true, signal);
+    const image = await readProxied(parts, question, signal);
     return { digest: image.digest, platforms: merge(had, toPlatforms(image, states)) };
   }
   const answeredBefore = await upstreamAnswers(question, parts, signal);
-  const image = await readWanted(parts, question, reference, true, signal);
+  const image = await readProxied(parts, question, signal);
   if (!hasMoved(had, image)) return { digest: before.digest, platforms: merge(had, toPlatforms(image, states)) };
   if (!answeredBefore || !(await upstreamAnswers(question, parts, signal))) {
     const words = 'the tag shows another image, but the upstream does not answer: what was found before stays';
@@ -116,10 +116,14 @@ async function checkHeld(
 ): Promise<ChildrenChecked> {
   const { reference, login, round } = question;
   const byName = new Map(platforms.map((one) => [one.platform, one]));
+  const held = new Set<string>();
   let failure: Failure | undefined;
   for (const one of platforms) {
-    const isHeld = one.warm === 'warm' || wasRefused(one) || (await findWhetherHeld(question, one, parts, signal));
-    if (isHeld === false) continue;
+    const isHeld =
+      one.warm === 'warm' || one.refusal !== undefined || (await findWhetherHeld(question, one, parts, signal));
+    if (isHeld === false || (isHeld === undefined && one.warm === 'cold')) continue;
+    // To ask for the manifest itself would make Harbor fetch what it does not hold.
+    if (isHeld === true) held.add(one.platform);
     const mayReachUpstream = isHeld === undefined;
     const checked = await checkChildren([one], { ...parts, round, login, reference, mayReachUpstream }, signal);
     // What Harbor may not hold at all need not be found.
@@ -127,7 +131,7 @@ async function checkHeld(
     for (const now of checked.platforms) byName.set(now.platform, now);
   }
   for (const one of byName.values()) {
-    if (one.refusal !== undefined || !isBlank(one)) continue;
+    if (!held.has(one.platform) || one.refusal !== undefined || !isBlank(one)) continue;
     try {
       byName.set(one.platform, await readChild(question, one, parts, signal));
     } catch (error) {
@@ -138,18 +142,15 @@ async function checkHeld(
   return { platforms: [...byName.values()], failure };
 }
 
-function wasRefused(platform: ResolvedPlatform): boolean {
-  return platform.refusal !== undefined || isBlank(platform);
-}
-
-/** Undefined: it cannot be told. Of what is being warmed the warmer tells. */
+/** Undefined: it cannot be told. Of what is being warmed, and was read, the warmer tells. */
 async function findWhetherHeld(
   { reference, login, round }: ImageQuestion,
-  { platform, digest, warm }: ResolvedPlatform,
+  one: ResolvedPlatform,
   { harbor }: AnswerParts,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  if (warm === 'cold') return false;
+  if (one.warm === 'cold' && !isBlank(one)) return false;
+  const { platform, digest } = one;
   const child = { reference, credentials: login.credentials, platform, digest };
   const lane = apiLane(reference.registry);
   try {

@@ -53,7 +53,10 @@ export function toPlatforms(
   ];
 }
 
-function toPlatform(found: SourcePlatform, warm: (platform: string, digest: string) => WarmState): ResolvedPlatform {
+export function toPlatform(
+  found: SourcePlatform,
+  warm: (platform: string, digest: string) => WarmState,
+): ResolvedPlatform {
   const platform = formatPlatform(found.platform);
   const blobs = new Map([found.config, ...found.layers].map(({ digest, sizeBytes }) => [digest, sizeBytes]));
   return {

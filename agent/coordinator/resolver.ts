@@ -20,7 +20,7 @@ import { Round } from './round.ts';
 
 export interface ResolverParts {
   /** With short time-outs of its own: an upstream that hangs blocks look-ups by tag for minutes. */
-  readonly source: Pick<ImageSource, 'headManifest' | 'readImage' | 'readSignatures'>;
+  readonly source: Pick<ImageSource, 'headManifest' | 'readImage' | 'readChildren' | 'readSignatures'>;
   readonly harbor: Pick<Harbor, 'hasProject' | 'listRepositories' | 'listArtifacts' | 'readArtifact'>;
   readonly projects: ProjectBook;
   readonly credentialsFor: CredentialsFor;

@@ -11,7 +11,7 @@ import type { WarmOrder } from './warm-events.ts';
 import type { Warmer } from './warmer.ts';
 
 export interface WarmLoopParts {
-  readonly warmer: Pick<Warmer, 'warm' | 'isLocal' | 'findRefusal' | 'isScanPending'>;
+  readonly warmer: Pick<Warmer, 'warm' | 'isLocal' | 'findRefusal' | 'readSizes' | 'isScanPending'>;
   /** How often images that are warm are looked after, ms. */
   readonly checkEveryMs: () => number;
   /** Some image got warm, or cold. */
@@ -158,21 +158,24 @@ export class WarmLoop {
 
   async #askAll(order: WarmOrder, signal: AbortSignal): Promise<(readonly [string, ChildAnswer])[]> {
     const answers: (readonly [string, ChildAnswer])[] = [];
-    for (const digest of new Set(order.children?.values())) {
-      const refusal = await this.#findRefusal(order, { digest }, signal);
-      if (refusal !== undefined) answers.push([childKey(order, { digest }), { refusal }]);
+    for (const [platform, digest] of order.children ?? []) {
+      const answer = await this.#findAnswer(order, { platform, digest }, signal);
+      if (answer !== undefined) answers.push([childKey(order, { digest }), answer]);
     }
     return answers;
   }
 
-  /** Why Harbor does not give out what it holds; undefined also where it cannot be told. Never rejects. */
-  async #findRefusal(
+  /** Why Harbor does not give out what it holds, or what that is; undefined: neither can be told. Never rejects. */
+  async #findAnswer(
     order: Pick<WarmOrder, 'reference' | 'credentials'>,
-    child: { readonly digest: string },
+    child: Pick<ResolvedPlatform, 'platform' | 'digest'>,
     signal: AbortSignal,
-  ): Promise<ResolvedFailure | undefined> {
+  ): Promise<ChildAnswer | undefined> {
     try {
-      return await this.#parts.warmer.findRefusal(order, child, signal);
+      const refusal = await this.#parts.warmer.findRefusal(order, child, signal);
+      if (refusal !== undefined) return { refusal };
+      // Its record may be blank so far: to ask for the manifest of what is cold would make Harbor fetch it.
+      return { refusal, read: await this.#parts.warmer.readSizes(order, child, signal) };
     } catch (error) {
       if (signal.aborted) return undefined;
       const { code, message } = Failure.from(error);
@@ -206,8 +209,8 @@ export class WarmLoop {
         if (known.state === 'given_up' && !isLocal) known.isTriedAgain = true;
         else if (isLocal !== (known.state === 'warm')) {
           if (!isLocal) this.#parts.log.info({ image: reference, platform: child.platform }, 'image is no longer warm');
-          const refusal = isLocal ? await this.#findRefusal(order, child, signal) : undefined;
-          if (refusal !== undefined) this.#answers.set(childKey(order, child), { refusal });
+          const answer = isLocal ? await this.#findAnswer(order, child, signal) : undefined;
+          if (answer !== undefined) this.#answers.set(childKey(order, child), answer);
           known.state = isLocal ? 'warm' : 'cold';
         } else return;
         isChanged = true;

@@ -3,7 +3,8 @@ import type { WarmMethod, WarmSettings } from '../core/configuration.ts';
 import { Failure } from '../core/failure.ts';
 import { parseReference } from '../core/image-reference.ts';
 import type { Logger } from '../core/logger.ts';
-import type { ResolvedFailure } from '../core/resolution.ts';
+import { parsePlatform } from '../core/platform.ts';
+import type { ResolvedFailure, ResolvedPlatform } from '../core/resolution.ts';
 import { sleep } from '../core/sleep.ts';
 import type { Harbor } from '../registry/harbor.ts';
 import type { ImageSource } from '../registry/image-source.ts';
@@ -16,6 +17,7 @@ import { type ImageWarmingParts, warmImage } from './image-warming.ts';
 import type { CredentialsFor, Random } from './parts.ts';
 import { PausedDeadline } from './paused-deadline.ts';
 import { Places } from './places.ts';
+import { toPlatform } from './resolved-parts.ts';
 import type { OnWarmEvent, WarmOrder, WarmResult } from './warm-events.ts';
 
 export interface WarmerParts {
@@ -90,6 +92,19 @@ export class Warmer {
     const reference = { ...parseReference(order.reference), tag: undefined, digest };
     const credentials = await this.#parts.credentialsFor(reference, order.credentials);
     return findRefusal(reference, credentials, this.#parts.source, signal);
+  }
+
+  /** What the manifest of a child that Harbor holds says; undefined: it has another platform. @throws Failure */
+  async readSizes(
+    order: Pick<WarmOrder, 'reference' | 'credentials'>,
+    { platform, digest }: { readonly platform: string; readonly digest: string },
+    signal: AbortSignal,
+  ): Promise<Pick<ResolvedPlatform, 'imageId' | 'sizeBytes'> | undefined> {
+    const reference = { ...parseReference(order.reference), tag: undefined, digest };
+    const credentials = await this.#parts.credentialsFor(reference, order.credentials);
+    const image = await this.#parts.source.readImage(reference, [parsePlatform(platform)], credentials, signal);
+    const [found] = image.platforms.map((one) => toPlatform(one, () => 'warm'));
+    return found === undefined ? undefined : { imageId: found.imageId, sizeBytes: found.sizeBytes };
   }
 
   /** Whether a child's scan is still to come, or runs; undefined: it may not be read. @throws Failure */

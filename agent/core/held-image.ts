@@ -22,7 +22,9 @@ export function hasMoved(
   const repository = repositoryOf(reference);
   if (resolved?.isProxied === true) {
     if (resolved.child === undefined) return false;
-    const { digest, imageId } = resolved.child;
+    const { digest, imageId, sizeBytes } = resolved.child;
+    // Its manifest was not read yet, which would name the image; the index names the child.
+    if (sizeBytes === 0 && image.digests.includes(`${repository}@${resolved.digest}`)) return false;
     return image.id !== imageId && image.id !== digest && !image.digests.includes(`${repository}@${digest}`);
   }
   const digest = resolved?.digest ?? remoteDigest;

@@ -143,7 +143,7 @@ export function planPulls(world: PullWorld): PullDecision {
     if (knowledge?.kind === 'pending' && knowledge.patienceEndsAt > world.now) {
       patienceEndsAt = Math.max(patienceEndsAt ?? 0, knowledge.patienceEndsAt);
     }
-    const isSizeKnown = resolved?.child !== undefined || world.policy.maxImageSizeBytes === undefined;
+    const isSizeKnown = (resolved?.child?.sizeBytes ?? 0) > 0 || world.policy.maxImageSizeBytes === undefined;
     if (knowledge?.kind === 'failed' && !isSizeKnown) {
       // A limit that cannot be checked is not passed.
       waiting.push({

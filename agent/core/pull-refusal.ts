@@ -18,7 +18,7 @@ export function findRefusal(
     const { code, detail = 'policy_blocked', message } = resolved.refusal;
     return { reference, imageSets, code, detail, message };
   }
-  const bytes = manifest === undefined ? resolved?.child?.sizeBytes : toCompressedBytes(manifest);
+  const bytes = manifest === undefined ? resolved?.child?.sizeBytes || undefined : toCompressedBytes(manifest);
   if (policy.maxImageSizeBytes !== undefined && bytes !== undefined && bytes > policy.maxImageSizeBytes) {
     const message = `its compressed size of ${bytes} bytes is above prefetch.maxImageSize (${policy.maxImageSizeBytes})`;
     return { reference, imageSets, code: 'policy', detail: 'image_too_large', message };

@@ -30,6 +30,7 @@ describe('the leader', () => {
     const first = await world.published();
     expect(first.images.get(web)).toMatchObject({ digest: world.web.digest, isProxied: false });
     expect(await warmStates()).toEqual(['cold']);
+    expect(first.images.get(box)?.platforms[0]?.sizeBytes).toBe(0);
     expect(world.rounds).toHaveLength(1);
     expect(world.recorder.rounds).toEqual([{ images: 2, patterns: 0, failed: 0, refused: 0 }]);
     expect(world.recorder.warm).toEqual({ warm: 0, cold: 1 });
@@ -37,6 +38,10 @@ describe('the leader', () => {
     world.store(world.box);
     await pass(10_000);
     expect(await warmStates()).toEqual(['warm']);
+    // What only the child's manifest tells comes with that.
+    const [child] = (await world.published()).images.get(box)?.platforms ?? [];
+    expect(child?.imageId).toBe(world.box.children[0]?.config.digest);
+    expect(child?.sizeBytes).toBeGreaterThan(0);
     expect(world.recorder.warm).toEqual({ warm: 1, cold: 0 });
     expect(world.recorder.warmings).toHaveLength(1);
     expect(world.recorder.reachable.get(host)).toBe(true);

@@ -38,6 +38,22 @@ describe('an image behind a proxy-cache project', () => {
     expect(world.asked).toEqual([`headManifest ${tag}`]);
   });
 
+  test('that is cold is not asked for its children, which would make Harbor fetch all their blobs; one that Harbor holds is', async () => {
+    const image = await world.image(tag);
+    expect(world.asked).toEqual([`headManifest ${tag}`, `readChildren ${tag}`]);
+    expect(image.platforms.map(({ digest, imageId, sizeBytes }) => [imageId === digest, sizeBytes])).toEqual([
+      [true, 0],
+      [true, 0],
+    ]);
+    const [amd] = upstream.children;
+    world.harbor.put('hub/library/busybox', { digest: amd?.digest ?? '' });
+    const [held, cold] = (await next()).platforms;
+    expect(held).toMatchObject({ imageId: amd?.config.digest, warm: 'cold' });
+    expect(held?.sizeBytes).toBeGreaterThan(0);
+    expect(cold?.sizeBytes).toBe(0);
+    expect(world.asked.filter((one) => one.startsWith('readImage'))).toEqual([`readImage ${name}@${amd?.digest}`]);
+  });
+
   test('needs no warming where nobody warms', async () => {
     world.warms = false;
     expect((await world.image(tag)).platforms.map(({ warm }) => warm)).toEqual(['unneeded', 'unneeded']);
@@ -66,7 +82,7 @@ describe('an image behind a proxy-cache project', () => {
     expect(world.asked).toEqual([
       `headManifest ${tag}`,
       `headManifest ${name}:stevedore-probe`,
-      `readImage ${tag}`,
+      `readChildren ${tag}`,
       `headManifest ${name}:stevedore-probe`,
     ]);
   });

@@ -68,6 +68,13 @@ describe('behind a proxy cache', () => {
     expect(decision.lookUps.digests).toEqual([]);
   });
 
+  test('where the child was not read yet, an index of the same digest is the same image', () => {
+    const blank = { ...child, imageId: child.digest, sizeBytes: 0 };
+    const unread = [sampleResolved(a, { isProxied: true, platforms: [blank] })];
+    const index = `harbor.example/ml/a@${unread[0]?.digest}`;
+    expect(moved(decide({ published: unread, images: [onNode({ digests: [index] })] }))).toEqual([]);
+  });
+
   test('another child is a new release', () => {
     const held = onNode({ digests: [`harbor.example/ml/a@${sampleDigest('a')}`] });
     expect(moved(decide({ published, images: [held] }))).toEqual(['moved']);
