@@ -73,13 +73,15 @@ function hasMoved(had: readonly ResolvedPlatform[], image: SourceImage): boolean
   });
 }
 
-/** What was found, and what was known of platforms that were not, or whose manifests cannot be read now. */
+/** What was found, and what was known of platforms that were not, or whose manifests were not read now. */
 function merge(had: readonly ResolvedPlatform[], found: readonly ResolvedPlatform[]): readonly ResolvedPlatform[] {
   const names = new Set(found.map(({ platform }) => platform));
   const whole = found.map((one) => {
     const known = had.find(({ platform, digest }) => platform === one.platform && digest === one.digest);
     if (known === undefined || !isBlank(one)) return one;
-    return { ...one, imageId: known.imageId, sizeBytes: known.sizeBytes };
+    // What was not asked for by itself says nothing of the policy.
+    const { imageId, sizeBytes } = known;
+    return one.refusal === undefined ? { ...known, warm: one.warm } : { ...one, imageId, sizeBytes };
   });
   return [...whole, ...had.filter(({ platform }) => !names.has(platform))];
 }

@@ -215,3 +215,14 @@ test('an image by the digest of its only manifest is asked for once an hour whil
   }
   expect(asked).toEqual([1, 0, 1, 0, 1, 0]);
 });
+
+test('a child that is refused stays so when only its index is read again', async () => {
+  world.warms = false;
+  await world.round();
+  refuse(words);
+  expect(refusals(await next())).toEqual([words, undefined]);
+  world.warms = true;
+  world.source.add(tag, { ...image, digest: fakeSourceIndex('kept', [amd64]).digest });
+  const now = await next();
+  expect(refusals(now)).toEqual([words, undefined]);
+});
