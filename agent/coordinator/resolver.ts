@@ -1,6 +1,6 @@
 import type { Demand, WantedImage, WantedPattern } from '../core/demand.ts';
 import { Failure } from '../core/failure.ts';
-import { parseReference } from '../core/image-reference.ts';
+import { parseReference, repositoryName } from '../core/image-reference.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ResolvedImage, ResolvedPattern, Resolutions } from '../core/resolution.ts';
 import type { Harbor } from '../registry/harbor.ts';
@@ -100,7 +100,11 @@ export class Resolver {
         return;
       }
       const record = await this.#resolveImage(image, known, listed.get(image.reference), round, signal);
-      this.#due.done(image.reference, image, record.failure && toFailure(record.failure));
+      // What is behind a proxy cache is looked after by whoever warms it.
+      const soonMs = record.isProxied
+        ? undefined
+        : this.#answers.policy.askAgainInMs(repositoryName(parseReference(image.reference)));
+      this.#due.done(image.reference, image, record.failure && toFailure(record.failure), soonMs);
       images.set(image.reference, withPushedAt(record, pushedAt.get(image.reference) ?? known?.pushedAt));
     });
     signal.throwIfAborted();

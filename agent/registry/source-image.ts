@@ -48,7 +48,7 @@ export async function readSourceChildren(
     return { digest, isIndex: false, children, missing: [], unknown: [] };
   };
   if (isImageType(head.contentType)) return toSingle(head.digest);
-  const { digest, document, subject } = await reader.manifest(tagOrDigest);
+  const { digest, document, subject } = await reader.manifest(head.digest);
   if (document.kind === 'artifact') throw notAnImage(subject, document.type);
   if (document.kind === 'image') return toSingle(digest);
   const children: { platform: Platform; digest: string }[] = [];

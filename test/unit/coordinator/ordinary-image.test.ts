@@ -193,6 +193,16 @@ describe('what Harbor refuses', () => {
     expect((await world.image(web)).platforms[0]).not.toHaveProperty('refusal');
   });
 
+  test('while its first scan runs is looked at each minute, not each interval', async () => {
+    world.source.refuse(child, words);
+    world.harbor.put('app/web', { digest: digestOf(v1), scan: { status: 'Running', severity: undefined } });
+    await world.round();
+    world.source.refuse(child, undefined);
+    world.harbor.put('app/web', { digest: digestOf(v1), scan: { status: 'Success', severity: 'Low' } });
+    pass(minute);
+    expect((await world.image(web)).platforms[0]).not.toHaveProperty('refusal');
+  });
+
   test('as a whole is refused as a whole, and asked for by one HEAD an hour', async () => {
     const single = fakeSourceSingle('single');
     world.source.add(web, single);
