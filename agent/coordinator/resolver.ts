@@ -2,6 +2,7 @@ import type { Demand, WantedImage, WantedPattern } from '../core/demand.ts';
 import { Failure } from '../core/failure.ts';
 import { parseReference, repositoryName } from '../core/image-reference.ts';
 import type { Logger } from '../core/logger.ts';
+import { checksContent } from '../core/repository-pattern.ts';
 import type { ResolvedImage, ResolvedPattern, Resolutions } from '../core/resolution.ts';
 import type { Harbor } from '../registry/harbor.ts';
 import type { ImageSource } from '../registry/image-source.ts';
@@ -43,6 +44,8 @@ export class Resolver {
   readonly #answers: AnswerParts;
   readonly #patterns: PatternResolver;
   readonly #due: DueBook;
+  /** What has passed the rules of a pattern on its content, by reference. */
+  readonly #passed = new Map<string, string>();
 
   constructor(parts: ResolverParts) {
     this.#parts = parts;
@@ -72,12 +75,18 @@ export class Resolver {
     const pushedAt = new Map<string, number>();
     const wanted = new Map<string, WantedImage>(demand.images.map((image) => [image.reference, image]));
     const fresh = new Set<string>();
+    const checked = new Set<string>();
 
     await eachBounded(demand.patterns, atOnce, async (pattern) => {
       let record = before.patterns.get(pattern.key);
-      if (record === undefined || this.#due.isDue(pattern.key, pattern)) {
+      const checks = checksContent(pattern.pattern);
+      const isKnown = record !== undefined && (!checks || this.#havePassed(record, before));
+      if (record === undefined || !isKnown || this.#due.isDue(pattern.key, pattern)) {
         const found = await this.#patterns.resolve(pattern, before, round, signal);
-        for (const [reference, digest] of found.digests) listed.set(reference, digest);
+        for (const [reference, digest] of found.digests) {
+          listed.set(reference, digest);
+          if (checks) this.#passed.set(reference, digest);
+        }
         for (const [reference, at] of found.pushedAt) {
           pushedAt.set(reference, Math.min(at, pushedAt.get(reference) ?? at));
         }
@@ -88,6 +97,7 @@ export class Resolver {
       patterns.set(pattern.key, record);
       for (const reference of record.members) {
         wanted.set(reference, join(wanted.get(reference), reference, pattern));
+        if (checks) checked.add(reference);
       }
     });
 
@@ -99,7 +109,10 @@ export class Resolver {
         images.set(image.reference, known);
         return;
       }
-      const record = await this.#resolveImage(image, known, listed.get(image.reference), round, signal);
+      // The tag itself may name by now what has passed no rule.
+      const passed = checked.has(image.reference) ? (this.#passed.get(image.reference) ?? known?.digest) : undefined;
+      const listedDigest = passed ?? listed.get(image.reference);
+      const record = await this.#resolveImage(image, known, listedDigest, round, signal);
       // What is behind a proxy cache is looked after by whoever warms it.
       const soonMs = record.isProxied
         ? undefined
@@ -110,8 +123,14 @@ export class Resolver {
     signal.throwIfAborted();
     const names = new Set([...images.keys(), ...patterns.keys()]);
     this.#due.retain(names);
+    for (const reference of this.#passed.keys()) if (!checked.has(reference)) this.#passed.delete(reference);
     this.#answers.read.retain(names);
     return inOrder(images, patterns);
+  }
+
+  /** What was found of each member, or is to be looked for. */
+  #havePassed({ members }: ResolvedPattern, { images }: Resolutions): boolean {
+    return members.every((reference) => this.#passed.has(reference) || images.get(reference)?.digest !== undefined);
   }
 
   async #resolveImage(
