@@ -10,14 +10,12 @@ import {
   toTime,
   toTimestamp,
 } from '../core/checked-text.ts';
-import { errorMessage } from '../core/failure.ts';
 import type { Logger } from '../core/logger.ts';
 import { noResolutions, type Resolutions } from '../core/resolution.ts';
 import { joinResolved, parseResolvedText, toResolvedTexts } from '../core/resolved-document.ts';
-import { createStateFile } from './state-file.ts';
+import { createKeptFile, createKeptFileReader, type KeptFile, type KeptFormat } from './kept-file.ts';
 import { StateKeeper } from './state-keeper.ts';
 
-const fileName = 'resolved.json';
 const format: CheckedFormat = {
   format: 'stevedore-resolved',
   version: '1.0',
@@ -30,54 +28,23 @@ export interface KeptResolutions {
   readonly resolvedAt: number | undefined;
 }
 
-export interface ResolutionsStore {
-  /** Undefined where there is nothing, or nothing that can be read, which is said aloud. Never rejects. */
-  load(): Promise<KeptResolutions | undefined>;
-  /** On disk when it returns, or the old one still is. @throws whatever the filesystem refuses */
-  save(kept: KeptResolutions): Promise<void>;
-}
+export type ResolutionsStore = KeptFile<KeptResolutions>;
+
+const kept: KeptFormat<KeptResolutions> = {
+  fileName: 'resolved.json',
+  what: 'what was resolved earlier',
+  parse: parseKept,
+  toText: toKeptText,
+};
 
 /** The file in the state folder, whose lock the caller holds. One that cannot be read is kept aside. */
 export function createResolutionsStore(stateDir: string, log: Logger): ResolutionsStore {
-  const file = createStateFile(stateDir, fileName);
-  return {
-    load: async () => {
-      try {
-        await file.removeTemporaryFiles();
-        const text = await file.read();
-        if (text === undefined) return undefined;
-        try {
-          return parseKept(text);
-        } catch (error) {
-          const keptAs = await file.setAside();
-          log.error({ file: file.path, keptAs, error: errorMessage(error) }, `${unreadable} and is set aside`);
-        }
-      } catch (error) {
-        log.error({ file: file.path, error: errorMessage(error) }, unreadable);
-      }
-      return undefined;
-    },
-    save: (kept) => file.write(toKeptText(kept)),
-  };
+  return createKeptFile(stateDir, kept, log);
 }
-
-const unreadable = 'what was resolved earlier cannot be read';
 
 /** For whoever only looks: keeps nothing aside and saves nothing. */
 export function createResolutionsReader(stateDir: string, log: Logger): ResolutionsStore {
-  const file = createStateFile(stateDir, fileName);
-  return {
-    load: async () => {
-      try {
-        const text = await file.read();
-        return text === undefined ? undefined : parseKept(text);
-      } catch (error) {
-        log.error({ file: file.path, error: errorMessage(error) }, unreadable);
-        return undefined;
-      }
-    },
-    save: async () => undefined,
-  };
+  return createKeptFileReader(stateDir, kept, log);
 }
 
 function toKeptText({ resolutions, resolvedAt }: KeptResolutions): string {
