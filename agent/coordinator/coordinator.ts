@@ -85,11 +85,6 @@ export class Coordinator {
     return this.#risks;
   }
 
-  /** For the command that warms by hand. */
-  get warmer(): Pick<Warmer, 'warm' | 'isLocal'> {
-    return this.#warmer;
-  }
-
   /** Works for the cluster until the signal fires; what `Election` is handed. Without Kubernetes called once, for the one process. */
   async lead(signal: AbortSignal): Promise<void> {
     const { recorder, log, random = Math.random } = this.#parts;

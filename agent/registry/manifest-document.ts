@@ -2,6 +2,7 @@
 
 import { Failure } from '../core/failure.ts';
 import type { Platform } from '../core/platform.ts';
+import { isRecord, parseRecord } from './json-record.ts';
 
 export interface Descriptor {
   readonly digest: string;
@@ -124,19 +125,6 @@ function toDescriptor(value: unknown): Descriptor | undefined {
   if (!digestPattern.test(digest) || typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
     return undefined;
   return { digest, sizeBytes: size, mediaType: text(value['mediaType']) };
-}
-
-function parseRecord(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
-    return isRecord(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function text(value: unknown): string {

@@ -1,6 +1,7 @@
 /** Referrers and signature manifests as registries send them, read without trust. */
 
 import { contentDigestPattern } from './content-digest.ts';
+import { isRecord, parseRecord } from './json-record.ts';
 
 export interface SignatureLayer {
   readonly digest: string;
@@ -44,17 +45,4 @@ export function parseSignatureLayers(bytes: Buffer): SignatureLayer[] {
     const signature = isRecord(annotations) ? annotations[signatureAnnotation] : undefined;
     return mediaType === simpleSigningType && typeof signature === 'string' ? [{ digest, signature }] : [];
   });
-}
-
-function parseRecord(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'));
-    return isRecord(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
